@@ -1,0 +1,131 @@
+// The operations on Variables: names, shapes and errors of the tensor functions of the same name
+// (tensor/pointwise.h, reduce.h, layout.h, matmul.h, conv.h, norm.h, pool.h). In the .cpp files
+// forward and backward rule stand side by side.
+#pragma once
+
+#include <ebb/autograd/variable.h>
+#include <ebb/tensor/conv.h>
+#include <ebb/tensor/layout.h>
+#include <ebb/tensor/matmul.h>
+#include <ebb/tensor/norm.h>
+#include <ebb/tensor/pointwise.h>
+#include <ebb/tensor/pool.h>
+#include <ebb/tensor/reduce.h>
+
+namespace ebb {
+
+// Pointwise (autograd/pointwise.cpp). Every function of EBB_UNARY_LIST:
+Variable unary(Unary function, const Variable& x, double a = 0, double b = 0);
+Variable neg(const Variable& x);
+Variable exp(const Variable& x);
+Variable log(const Variable& x);
+Variable sqrt(const Variable& x);
+Variable rsqrt(const Variable& x);
+Variable reciprocal(const Variable& x);
+Variable square(const Variable& x);
+Variable abs(const Variable& x);
+Variable sin(const Variable& x);
+Variable cos(const Variable& x);
+Variable tanh(const Variable& x);
+Variable sigmoid(const Variable& x);
+Variable relu(const Variable& x);
+Variable silu(const Variable& x);
+Variable gelu(const Variable& x);
+Variable gelu_tanh(const Variable& x);
+Variable softplus(const Variable& x);
+Variable erf(const Variable& x);
+Variable leaky_relu(const Variable& x, double slope = 0.01);
+Variable pow(const Variable& x, double exponent);
+Variable clamp(const Variable& x, double low, double high);
+Variable add(const Variable& a, const Variable& b);
+Variable sub(const Variable& a, const Variable& b);
+Variable mul(const Variable& a, const Variable& b);
+Variable div(const Variable& a, const Variable& b);
+Variable maximum(const Variable& a, const Variable& b);  // a tie gives half to each
+Variable minimum(const Variable& a, const Variable& b);
+Variable add(const Variable& a, double b);
+Variable mul(const Variable& a, double b);
+Variable where(const Tensor& condition, const Variable& a, const Variable& b);
+
+inline Variable operator+(const Variable& a, const Variable& b) { return add(a, b); }
+inline Variable operator-(const Variable& a, const Variable& b) { return sub(a, b); }
+inline Variable operator*(const Variable& a, const Variable& b) { return mul(a, b); }
+inline Variable operator/(const Variable& a, const Variable& b) { return div(a, b); }
+inline Variable operator-(const Variable& a) { return neg(a); }
+inline Variable operator+(const Variable& a, double b) { return add(a, b); }
+inline Variable operator-(const Variable& a, double b) { return add(a, -b); }
+inline Variable operator*(const Variable& a, double b) { return mul(a, b); }
+inline Variable operator*(double a, const Variable& b) { return mul(b, a); }
+inline Variable operator/(const Variable& a, double b) { return mul(a, 1.0 / b); }
+
+// Reductions (autograd/reduce.cpp).
+Variable sum(const Variable& x, const Dims& dims = {}, bool keepdim = false);
+Variable mean(const Variable& x, const Dims& dims = {}, bool keepdim = false);
+Variable var(const Variable& x, const Dims& dims = {}, bool unbiased = true, bool keepdim = false);
+Variable std(const Variable& x, const Dims& dims = {}, bool unbiased = true, bool keepdim = false);
+Variable amax(const Variable& x, const Dims& dims = {}, bool keepdim = false);  // ties share
+Variable amin(const Variable& x, const Dims& dims = {}, bool keepdim = false);
+Variable cumsum(const Variable& x, std::int64_t dim);
+Variable cumprod(const Variable& x, std::int64_t dim);
+Variable softmax(const Variable& x, std::int64_t dim);
+Variable log_softmax(const Variable& x, std::int64_t dim);
+
+// Layout (autograd/layout.cpp).
+Variable reshape(const Variable& x, const std::vector<std::int64_t>& sizes);
+Variable permute(const Variable& x, const Dims& dims);
+Variable transpose(const Variable& x, std::int64_t a, std::int64_t b);
+Variable broadcast_to(const Variable& x, const Shape& shape);
+Variable cat(const std::vector<Variable>& xs, std::int64_t dim);
+Variable stack(const std::vector<Variable>& xs, std::int64_t dim);
+Variable slice(const Variable& x, std::int64_t dim, std::int64_t start, std::int64_t stop,
+               std::int64_t step = 1);
+// Pieces of `size` along `dim` (the last may be smaller), as PyTorch's chunk by size.
+std::vector<Variable> split(const Variable& x, std::int64_t size, std::int64_t dim);
+Variable flip(const Variable& x, const Dims& dims);
+Variable pad(const Variable& x, const std::vector<std::int64_t>& widths, double value = 0);
+Variable gather(const Variable& x, std::int64_t dim, const Tensor& index);
+Variable index_select(const Variable& x, std::int64_t dim, const Tensor& index);
+// weight (count, width), index int64 (...): rows, (..., width). Out of range is an Error.
+Variable embedding(const Variable& weight, const Tensor& index);
+
+// Products (autograd/matmul.cpp). An absent bias is an undefined Variable.
+Variable matmul(const Variable& a, const Variable& b);
+Variable linear(const Variable& x, const Variable& weight, const Variable& bias = {});
+Variable scaled_dot_product_attention(const Variable& q, const Variable& k, const Variable& v,
+                                      double scale = 0);
+
+// Images (autograd/conv.cpp, pool.cpp, norm.cpp).
+Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias = {},
+                const Conv2dOptions& options = {}, Activation activation = Activation::none);
+Variable conv_transpose2d(const Variable& x, const Variable& weight, const Variable& bias = {},
+                          const Conv2dOptions& options = {},
+                          Activation activation = Activation::none);
+Variable max_pool2d(const Variable& x, const Pool2dOptions& options = {});
+Variable avg_pool2d(const Variable& x, const Pool2dOptions& options = {});
+Variable interpolate(const Variable& x, std::int64_t height, std::int64_t width,
+                     Interpolation mode);
+Variable pixel_unshuffle(const Variable& x, std::int64_t r);
+Variable pixel_shuffle(const Variable& x, std::int64_t r);
+Variable group_norm(const Variable& x, std::int64_t groups, const Variable& weight = {},
+                    const Variable& bias = {}, double eps = 1e-5, bool silu = false);
+Variable layer_norm(const Variable& x, const Shape& shape, const Variable& weight = {},
+                    const Variable& bias = {}, double eps = 1e-5);
+// Batch statistics; their mean and biased variance go to `statistics` when it is given.
+struct BatchStatistics {
+  Tensor mean, var;
+};
+Variable batch_norm(const Variable& x, const Variable& weight = {}, const Variable& bias = {},
+                    double eps = 1e-5, BatchStatistics* statistics = nullptr);
+// x zero with probability p (mask from `keep`, 1 where kept), the rest scaled by 1 / (1 - p).
+Variable dropout(const Variable& x, const Tensor& keep, double p);
+
+// Losses (autograd/loss.cpp): means over all elements, scalars.
+Variable mse_loss(const Variable& input, const Variable& target);
+Variable l1_loss(const Variable& input, const Variable& target);
+// 0.5 d^2 where |d| <= delta, delta (|d| - delta / 2) beyond.
+Variable huber_loss(const Variable& input, const Variable& target, double delta = 1.0);
+// input (N, classes) logits, target int64 (N). A label out of range is an Error.
+Variable cross_entropy(const Variable& input, const Tensor& target);
+Variable binary_cross_entropy_with_logits(const Variable& input, const Variable& target);
+
+}  // namespace ebb

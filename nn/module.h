@@ -1,0 +1,117 @@
+// Modules are plain structs: members, a typed operator(), and ONE method that names the members:
+//
+//   struct Block {
+//     Linear in, out;
+//     Variable operator()(const Variable& x) const { return out(relu(in(x))); }
+//     void visit(Visitor& v) { v("in", in); v("out", out); }
+//   };
+//
+// Parameters, checkpoints, EMA, device moves and summaries all derive from that visit. Names are
+// joined by dots, as PyTorch's state_dict: "in.weight".
+#pragma once
+
+#include <ebb/autograd/variable.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ebb {
+
+class Visitor {
+ public:
+  using OnParameter = std::function<void(const std::string& name, Variable& parameter)>;
+  using OnBuffer = std::function<void(const std::string& name, Tensor& buffer)>;
+  explicit Visitor(OnParameter on_parameter, OnBuffer on_buffer = {})
+      : on_parameter_(std::move(on_parameter)), on_buffer_(std::move(on_buffer)) {}
+
+  // A parameter; an undefined one (an absent bias) is passed over.
+  void operator()(std::string_view name, Variable& parameter);
+  // State that is saved but not trained (running statistics).
+  void operator()(std::string_view name, Tensor& buffer);
+  // A module within the module.
+  template <class Module>
+  void operator()(std::string_view name, Module& module) {
+    const std::size_t length = prefix_.size();
+    prefix_.append(name).append(".");
+    module.visit(*this);
+    prefix_.resize(length);
+  }
+  // Modules in a list are named by their number: "blocks.0", "blocks.1".
+  template <class Module>
+  void operator()(std::string_view name, std::vector<Module>& modules) {
+    for (std::size_t i = 0; i < modules.size(); ++i)
+      (*this)(std::string(name) + "." + std::to_string(i), modules[i]);
+  }
+  template <class Module>
+  void operator()(std::string_view name, std::optional<Module>& module) {
+    if (module) (*this)(name, *module);
+  }
+
+ private:
+  OnParameter on_parameter_;
+  OnBuffer on_buffer_;
+  std::string prefix_;
+};
+
+struct NamedParameter {
+  std::string name;
+  Variable variable;
+};
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+
+// In the order of the visit.
+template <class Module>
+std::vector<NamedParameter> named_parameters(Module& module) {
+  std::vector<NamedParameter> result;
+  Visitor visitor([&](const std::string& name, Variable& p) { result.push_back({name, p}); });
+  module.visit(visitor);
+  return result;
+}
+template <class Module>
+std::vector<Variable> parameters(Module& module) {
+  std::vector<Variable> result;
+  Visitor visitor([&](const std::string&, Variable& p) { result.push_back(p); });
+  module.visit(visitor);
+  return result;
+}
+// Parameters and buffers by name; the tensors share the module's memory.
+template <class Module>
+std::vector<NamedTensor> state_dict(Module& module) {
+  std::vector<NamedTensor> result;
+  Visitor visitor([&](const std::string& name, Variable& p) { result.push_back({name, p.value()}); },
+                  [&](const std::string& name, Tensor& b) { result.push_back({name, b}); });
+  module.visit(visitor);
+  return result;
+}
+// Copies `tensors` into the module by name. Missing, unexpected or misshapen ones are an Error
+// that names them, before anything is changed.
+void load_tensors(const std::vector<NamedTensor>& into, const std::vector<NamedTensor>& tensors);
+template <class Module>
+void load_state_dict(Module& module, const std::vector<NamedTensor>& tensors) {
+  load_tensors(state_dict(module), tensors);
+}
+template <class Module>
+void zero_grad(Module& module) {
+  for (Variable& p : parameters(module)) p.zero_grad();
+}
+template <class Module>
+std::int64_t parameter_count(Module& module) {
+  std::int64_t count = 0;
+  for (const Variable& p : parameters(module)) count += p.numel();
+  return count;
+}
+// Moves every parameter and buffer.
+template <class Module>
+void move_to(Module& module, Device device) {
+  Visitor visitor([&](const std::string&, Variable& p) { p.set_value(p.value().to(device)); },
+                  [&](const std::string&, Tensor& b) { b = b.to(device); });
+  module.visit(visitor);
+}
+
+}  // namespace ebb

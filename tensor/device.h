@@ -1,0 +1,32 @@
+// Where a tensor's memory is and which kernels run on it.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <string_view>
+
+namespace ebb {
+
+enum class Device : std::uint8_t {
+  cpu,
+  cuda,  // linked in or absent; absent, every use is an error that says so
+  test,  // the CPU kernels under another tag, whose memory only copies can reach: it proves that
+         // nothing above tensor/ touches bytes on a device
+};
+
+constexpr std::string_view name_of(Device device) {
+  return device == Device::cpu ? "cpu" : device == Device::cuda ? "cuda" : "test";
+}
+
+// "cpu", "cuda" or "test"; anything else is an Error that lists them.
+Device parse_device(std::string_view name);
+
+}  // namespace ebb
+
+template <>
+struct fmt::formatter<ebb::Device> : fmt::formatter<std::string_view> {
+  auto format(ebb::Device device, format_context& context) const {
+    return fmt::formatter<std::string_view>::format(ebb::name_of(device), context);
+  }
+};

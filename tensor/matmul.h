@@ -1,0 +1,31 @@
+// Matrix products.
+#pragma once
+
+#include <ebb/tensor/tensor.h>
+
+namespace ebb {
+
+// PyTorch's rule: (m,k)(k,n); leading dimensions broadcast as a batch; a 1-d operand is a row or
+// column that disappears from the result.
+Tensor matmul(const Tensor& a, const Tensor& b);
+
+// The product of two stacks (..., m, k)(..., k, n), equal batch shapes; trans_x reads the operand
+// with its last two dimensions exchanged. An output row depends only on its own row of a and on
+// b, in a fixed order of additions: its bits do not change with m, the batch or the threads.
+Tensor bmm(const Tensor& a, const Tensor& b, bool trans_a = false, bool trans_b = false);
+
+// y = x W^T + bias. x (..., in), weight (out, in), bias (out) or undefined; y (..., out).
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
+
+// Scaled dot-product attention, softmax(q k^T / sqrt(d)) v (Vaswani et al. 2017, eq. 1).
+// q (..., L, d), k (..., S, d), v (..., S, e); y (..., L, e). scale = 0 means 1/sqrt(d).
+Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
+                                    double scale = 0);
+struct AttentionGradients {
+  Tensor q, k, v;
+};
+AttentionGradients scaled_dot_product_attention_backward(const Tensor& grad, const Tensor& q,
+                                                         const Tensor& k, const Tensor& v,
+                                                         double scale = 0);
+
+}  // namespace ebb

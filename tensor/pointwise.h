@@ -1,0 +1,119 @@
+// Pointwise functions. Binary ones broadcast (NumPy's rule) and need equal dtypes and devices.
+//
+// The unary functions are one list, with value and derivative side by side: adding a line here
+// gives the tensor function, its kernels, its gradient and its gradient check.
+#pragma once
+
+#include <ebb/tensor/tensor.h>
+
+namespace ebb {
+
+// _(name, value, derivative): x is the input, y the value, a and b the parameters.
+// erf and the constants are those of <cmath>; all arithmetic is in the tensor's own type T.
+// clang-format off
+#define EBB_UNARY_LIST(_)                                                                      \
+  _(neg,         -x,                                       T(-1))                              \
+  _(exp,         std::exp(x),                              y)                                  \
+  _(log,         std::log(x),                              T(1) / x)                           \
+  _(sqrt,        std::sqrt(x),                             T(0.5) / y)                         \
+  _(rsqrt,       T(1) / std::sqrt(x),                      T(-0.5) * y / x)                    \
+  _(reciprocal,  T(1) / x,                                 -y * y)                             \
+  _(square,      x * x,                                    T(2) * x)                           \
+  _(abs,         std::abs(x),                              T((x > 0) - (x < 0)))               \
+  _(sin,         std::sin(x),                              std::cos(x))                        \
+  _(cos,         std::cos(x),                              -std::sin(x))                       \
+  _(tanh,        std::tanh(x),                             T(1) - y * y)                       \
+  _(sigmoid,     detail::sigmoid(x),                       y * (T(1) - y))                     \
+  _(relu,        (x > 0 ? x : x != x ? x : T(0)),          T(x > 0))                           \
+  _(silu,        x * detail::sigmoid(x),                   detail::silu_derivative(x))         \
+  _(gelu,        detail::gelu(x),                          detail::gelu_derivative(x))         \
+  _(gelu_tanh,   detail::gelu_tanh(x),                     detail::gelu_tanh_derivative(x))    \
+  _(softplus,    detail::softplus(x),                      detail::sigmoid(x))                 \
+  _(erf,         std::erf(x),                              detail::erf_derivative(x))          \
+  _(leaky_relu,  (x > 0 ? x : a * x),                      (x > 0 ? T(1) : a))                 \
+  _(pow,         std::pow(x, a),                           detail::pow_derivative(x, a))       \
+  _(clamp,       (x < a ? a : x > b ? b : x),              T(x >= a && x <= b))
+// clang-format on
+
+enum class Unary : std::uint8_t {
+#define EBB_ENUM(name, value, derivative) name,
+  EBB_UNARY_LIST(EBB_ENUM)
+#undef EBB_ENUM
+};
+std::string_view name_of(Unary function);
+
+// y = function(x; a, b), any shape, float32 or float64 (neg, abs, square, relu, clamp also int64).
+Tensor unary(Unary function, const Tensor& x, double a = 0, double b = 0);
+// grad * d function / dx, from the input x and the value y.
+Tensor unary_backward(Unary function, const Tensor& grad, const Tensor& x, const Tensor& y,
+                      double a = 0, double b = 0);
+
+Tensor neg(const Tensor& x);
+Tensor exp(const Tensor& x);
+Tensor log(const Tensor& x);
+Tensor sqrt(const Tensor& x);
+Tensor rsqrt(const Tensor& x);
+Tensor reciprocal(const Tensor& x);
+Tensor square(const Tensor& x);
+Tensor abs(const Tensor& x);
+Tensor sin(const Tensor& x);
+Tensor cos(const Tensor& x);
+Tensor tanh(const Tensor& x);
+Tensor sigmoid(const Tensor& x);
+Tensor relu(const Tensor& x);
+Tensor silu(const Tensor& x);       // x sigmoid(x)
+Tensor gelu(const Tensor& x);       // x Phi(x), Hendrycks & Gimpel 2016
+Tensor gelu_tanh(const Tensor& x);  // the same paper's approximation by tanh
+Tensor softplus(const Tensor& x);   // log(1 + e^x); x itself above 20, as PyTorch
+Tensor erf(const Tensor& x);
+Tensor leaky_relu(const Tensor& x, double slope = 0.01);
+Tensor pow(const Tensor& x, double exponent);
+Tensor clamp(const Tensor& x, double low, double high);
+
+enum class Binary : std::uint8_t { add, sub, mul, div, maximum, minimum, less, equal };
+std::string_view name_of(Binary function);
+Tensor binary(Binary function, const Tensor& a, const Tensor& b);
+
+Tensor add(const Tensor& a, const Tensor& b);
+Tensor sub(const Tensor& a, const Tensor& b);
+Tensor mul(const Tensor& a, const Tensor& b);
+Tensor div(const Tensor& a, const Tensor& b);
+Tensor maximum(const Tensor& a, const Tensor& b);
+Tensor minimum(const Tensor& a, const Tensor& b);
+Tensor less(const Tensor& a, const Tensor& b);   // 1 where a < b, else 0, in the inputs' dtype
+Tensor equal(const Tensor& a, const Tensor& b);  // 1 where a == b, else 0
+
+// With a scalar of the tensor's own dtype.
+Tensor add(const Tensor& a, double b);
+Tensor mul(const Tensor& a, double b);
+
+inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
+inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
+inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
+inline Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
+inline Tensor operator-(const Tensor& a) { return neg(a); }
+inline Tensor operator+(const Tensor& a, double b) { return add(a, b); }
+inline Tensor operator+(double a, const Tensor& b) { return add(b, a); }
+inline Tensor operator-(const Tensor& a, double b) { return add(a, -b); }
+inline Tensor operator-(double a, const Tensor& b) { return add(neg(b), a); }
+inline Tensor operator*(const Tensor& a, double b) { return mul(a, b); }
+inline Tensor operator*(double a, const Tensor& b) { return mul(b, a); }
+inline Tensor operator/(const Tensor& a, double b) { return mul(a, 1.0 / b); }
+
+// condition != 0 ? a : b; the three broadcast together. `condition` may have any dtype.
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
+
+// a x + b y in one pass; equal shapes. The step of most samplers.
+Tensor axpby(double a, const Tensor& x, double b, const Tensor& y);
+
+// In place, counted as a change: a += scale * b (equal shapes), a *= scale.
+void add_(Tensor& a, const Tensor& b, double scale = 1);
+void mul_(Tensor& a, double scale);
+
+// True if every element is finite.
+bool all_finite(const Tensor& x);
+// max|a - b| / max|b|: the distance that every tolerance of this project is stated in. Zero if
+// both are zero everywhere or empty. NaN if either has one.
+double relative_error(const Tensor& a, const Tensor& b);
+
+}  // namespace ebb

@@ -1,0 +1,59 @@
+// Reference-counted device memory, aligned to 64 bytes, cached by size.
+//
+// A fresh 33 MB buffer costs more in page faults than the kernel that fills it, so released
+// blocks are kept and handed out again for requests of the same size class. A training step that
+// repeats its shapes therefore reaches the system's allocator only the first time.
+#pragma once
+
+#include <ebb/tensor/device.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace ebb {
+
+class Storage {
+ public:
+  static constexpr std::size_t alignment = 64;
+
+  // Uninitialised memory. Zero bytes is legal (data() is then null).
+  static std::shared_ptr<Storage> allocate(Device device, std::size_t bytes);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  void* data() { return data_; }
+  std::size_t bytes() const { return bytes_; }
+  Device device() const { return device_; }
+
+  // Counts the in-place changes, so that autograd can tell that a saved value is no longer what
+  // it was.
+  std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
+  void bump_version() { version_.fetch_add(1, std::memory_order_relaxed); }
+
+ private:
+  Storage(Device device, std::size_t bytes, void* data)
+      : data_(data), bytes_(bytes), device_(device) {}
+
+  void* data_;
+  std::size_t bytes_;
+  Device device_;
+  std::atomic<std::uint64_t> version_{0};
+};
+
+// What the cache of a device has done so far.
+struct StorageStatistics {
+  std::uint64_t system_allocations = 0;  // requests the cache could not serve
+  std::uint64_t requests = 0;
+  std::size_t bytes_live = 0;    // held by tensors
+  std::size_t bytes_cached = 0;  // kept for reuse
+  std::size_t bytes_peak = 0;    // highest value of bytes_live
+};
+StorageStatistics storage_statistics(Device device);
+
+// Gives the cached blocks of a device back to the system.
+void release_cached_storage(Device device);
+
+}  // namespace ebb

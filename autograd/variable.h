@@ -51,7 +51,7 @@ class Variable {
 
   bool defined() const { return state_ != nullptr; }
   const Tensor& value() const;
-  // For optimizers and loading; counts as a change of the value in place where it is one.
+  // Replaces the value of a leaf (another device, another dtype).
   void set_value(Tensor value);
   const Shape& shape() const { return value().shape(); }
   std::int64_t size(std::int64_t dim) const { return shape()[dim]; }

@@ -2,8 +2,6 @@
 // through it, and nobody else does. A kernel gets tensors on its own device, of matching dtypes
 // and checked shapes, and writes `out`, which is allocated and overlaps no input. An entry that a
 // device lacks is null: use() then throws an Error that names the operation and the device.
-//
-// Arguments of type View are the broadcast-free description that the kernel needs and no more.
 #pragma once
 
 #include <ebb/tensor/conv.h>
@@ -29,5 +27,22 @@ struct Kernels {
 
 // The table of `device`; an Error says how to get it where it is not linked in.
 const Kernels& kernels(Device device);
+
+// `entry` itself, or an Error where the device lacks it.
+//   use("softmax", device, kernels(device).softmax)(x, y);
+template <class Function>
+Function* use(std::string_view operation, Device device, Function* entry) {
+  check(entry != nullptr, "{}: device {} has no kernel for it; move the operands to cpu",
+        operation, device);
+  return entry;
+}
+
+namespace cpu {
+const Kernels& kernels();
+}
+namespace cuda {
+bool present();
+const Kernels& kernels();
+}
 
 }  // namespace ebb

@@ -91,6 +91,8 @@ class Tensor {
 
   std::uint64_t version() const { return storage_ ? storage_->version() : 0; }
   void bump_version() { storage_->bump_version(); }
+  // True if this is the only handle to its memory.
+  bool is_unique() const { return storage_.use_count() == 1; }
   bool shares_memory(const Tensor& other) const { return storage_ == other.storage_; }
 
   // For kernels only: the address on whatever device it is.

@@ -1,0 +1,30 @@
+#include <ebb/tensor/cpu/table.h>
+
+namespace ebb {
+
+namespace cpu {
+
+namespace {
+
+Kernels make_table() {
+  Kernels table;
+  add_memory_kernels(table);
+  return table;
+}
+
+}  // namespace
+
+const Kernels& kernels() {
+  static const Kernels table = make_table();
+  return table;
+}
+
+}  // namespace cpu
+
+// The test device runs the same kernels; that its memory is out of reach is enforced by
+// Tensor::data, which serves Device::cpu alone.
+const Kernels& kernels(Device device) {
+  return device == Device::cuda ? cuda::kernels() : cpu::kernels();
+}
+
+}  // namespace ebb

@@ -1,0 +1,10 @@
+// How the table of the CPU is put together: each kernel file adds its own entries.
+#pragma once
+
+#include <ebb/tensor/kernels.h>
+
+namespace ebb::cpu {
+
+void add_memory_kernels(Kernels& table);
+
+}  // namespace ebb::cpu

@@ -1,0 +1,12 @@
+// Linked where the CUDA kernels are not: every use of the device says so.
+#include <ebb/tensor/kernels.h>
+
+namespace ebb::cuda {
+
+bool present() { return false; }
+
+const Kernels& kernels() {
+  fail("device cuda: this build has no CUDA kernels; use --device cpu");
+}
+
+}  // namespace ebb::cuda

@@ -53,6 +53,9 @@ class Tensor {
 
   // The same memory under another shape; one size may be -1 (worked out from the rest).
   Tensor reshape(const std::vector<std::int64_t>& sizes) const;
+  Tensor reshape(std::initializer_list<std::int64_t> sizes) const {
+    return reshape(std::vector<std::int64_t>(sizes));
+  }
   Tensor reshape(const Shape& shape) const;
 
   // Converted copies; `to` what it already is returns the same handle. Values that int64 cannot

@@ -1,0 +1,30 @@
+#include <ebb/apps/commands.h>
+#include <ebb/apps/console.h>
+#include <ebb/tensor/cpu/threads.h>
+
+#include <fstream>
+
+namespace ebb::apps {
+namespace {
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "unknown";
+}
+
+void info() {
+  print("ebb        {}\n", EBB_VERSION);
+  print("processor  {}\n", processor_name());
+  print("threads    {}\n", cpu::thread_count());
+}
+
+}  // namespace
+
+void add_info_command(CLI::App& app) {
+  app.add_subcommand("info", "Processor, SIMD target, BLAS kernels, threads, devices")
+      ->callback(info);
+}
+
+}  // namespace ebb::apps

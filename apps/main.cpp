@@ -1,0 +1,63 @@
+#include <ebb/apps/commands.h>
+#include <ebb/apps/console.h>
+#include <ebb/tensor/cpu/threads.h>
+
+#include <algorithm>
+#include <csignal>
+#include <new>
+
+namespace {
+
+// Every error is one line.
+int report(std::string message, int exit_code) {
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  ebb::apps::note(message);
+  return exit_code;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("ebb: diffusion models from scratch: train, sample, look inside", "ebb");
+  app.require_subcommand(0, 1);
+  app.set_version_flag("--version", "ebb " EBB_VERSION);
+  app.add_option_function<int>("--threads", ebb::cpu::set_thread_count,
+                               "CPU threads (default: all this process may use)")
+      ->check(CLI::Range(1, 1024));
+  ebb::apps::add_info_command(app);
+  for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
+  app.callback([&] {
+    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command");
+  });
+
+  std::string help = "ebb --help";
+  try {
+    app.parse(argc, argv);
+    ebb::apps::flush_out();
+    return 0;
+  } catch (const CLI::Success& answer) {  // --help, --version
+    app.exit(answer);
+    ebb::apps::flush_out();
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    const auto chosen = app.get_subcommands();
+    if (!chosen.empty()) help = "ebb " + chosen.back()->get_name() + " --help";
+    return report(fmt::format("{}; see {}", error.what(), help), 2);
+  } catch (const ebb::apps::UsageError& error) {
+    return report(error.what(), 2);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // A closed pipe is a failed write; a training run whose progress nobody reads any more goes on.
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return run(argc, argv);
+  } catch (const ebb::apps::PipeClosed&) {
+    return 1;
+  } catch (const std::bad_alloc&) {
+    return report("out of memory; use a smaller batch or model", 1);
+  } catch (const std::exception& error) {
+    return report(error.what(), 1);
+  }
+}

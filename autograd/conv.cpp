@@ -1,0 +1,66 @@
+#include <ebb/autograd/ops.h>
+#include <ebb/autograd/rules.h>
+
+namespace ebb {
+namespace {
+
+// The cotangent before the fused activation. relu passes where its output is positive.
+Tensor before_relu(Activation activation, const Tensor& grad, const Tensor& y) {
+  return activation == Activation::relu ? unary_backward(Unary::relu, grad, y, y) : grad;
+}
+
+}  // namespace
+
+Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
+                const Conv2dOptions& options, Activation activation) {
+  // silu's derivative needs its input, which the fused form does not keep.
+  if (activation == Activation::silu && needs_graph({x, weight, bias}))
+    return silu(conv2d(x, weight, bias, options));
+  const Tensor y =
+      conv2d(x.value(), weight.value(), detail::value_or_none(bias), options, activation);
+  return Variable::record(
+      "conv2d", y, {x, weight, bias},
+      [options, activation, x = Saved("conv2d", x.value()),
+       weight = Saved("conv2d", weight.value()),
+       y = Saved("conv2d", y)](const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
+        const Tensor dy = before_relu(activation, grad, y.get());
+        const Tensor& w = weight.get();
+        std::vector<Tensor> result(3);
+        if (needs[0])
+          result[0] = conv2d_backward_data(dy, w, x.get().size(1), x.get().size(2), options);
+        if (needs[1] || needs[2]) {
+          ConvWeightGradients by =
+              conv2d_backward_weights(dy, x.get(), {w.size(2), w.size(3)}, options);
+          result[1] = by.weight;
+          result[2] = by.bias;
+        }
+        return result;
+      });
+}
+
+Variable conv_transpose2d(const Variable& x, const Variable& weight, const Variable& bias,
+                          const Conv2dOptions& options, Activation activation) {
+  if (activation == Activation::silu && needs_graph({x, weight, bias}))
+    return silu(conv_transpose2d(x, weight, bias, options));
+  const Tensor y =
+      conv_transpose2d(x.value(), weight.value(), detail::value_or_none(bias), options, activation);
+  return Variable::record(
+      "conv_transpose2d", y, {x, weight, bias},
+      [options, activation, x = Saved("conv_transpose2d", x.value()),
+       weight = Saved("conv_transpose2d", weight.value()), y = Saved("conv_transpose2d", y)](
+          const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
+        const Tensor dy = before_relu(activation, grad, y.get());
+        const Tensor& w = weight.get();
+        std::vector<Tensor> result(3);
+        if (needs[0]) result[0] = conv_transpose2d_backward_data(dy, w, options);
+        if (needs[1] || needs[2]) {
+          ConvWeightGradients by =
+              conv_transpose2d_backward_weights(dy, x.get(), {w.size(2), w.size(3)}, options);
+          result[1] = by.weight;
+          result[2] = by.bias;
+        }
+        return result;
+      });
+}
+
+}  // namespace ebb

@@ -1,0 +1,57 @@
+#include <ebb/autograd/ops.h>
+
+namespace ebb {
+namespace {
+
+// Broadcasting (N) against (N, 1) would pair every row with every other and still give a number.
+void check_same_shape(std::string_view operation, const Variable& input, const Variable& target) {
+  check(input.shape() == target.shape(), "{}: input {} and target {} differ; reshape one of them",
+        operation, input.shape(), target.shape());
+}
+
+}  // namespace
+
+Variable mse_loss(const Variable& input, const Variable& target) {
+  check_same_shape("mse_loss", input, target);
+  return Variable::record(
+      "mse_loss", mean(square(input.value() - target.value())), {input, target},
+      [input = Saved("mse_loss", input.value()), target = Saved("mse_loss", target.value())](
+          const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
+        const double scale = 2 * grad.item() / static_cast<double>(input.get().numel());
+        const auto by_first = [scale](const Tensor& a, const Tensor& b) {
+          return axpby(scale, a, -scale, b);
+        };
+        return {needs[0] ? by_first(input.get(), target.get()) : Tensor(),
+                needs[1] ? by_first(target.get(), input.get()) : Tensor()};
+      });
+}
+
+Variable l1_loss(const Variable& input, const Variable& target) {
+  check_same_shape("l1_loss", input, target);
+  return mean(abs(input - target));
+}
+
+Variable huber_loss(const Variable& input, const Variable& target, double delta) {
+  check_same_shape("huber_loss", input, target);
+  check(delta > 0, "huber_loss: delta {} must be positive", delta);
+  // With c = min(d, delta): c^2 / 2 + delta (d - c).
+  const Variable d = abs(input - target);
+  const Variable c = clamp(d, 0, delta);
+  return mean(square(c) * 0.5 + (d - c) * delta);
+}
+
+Variable cross_entropy(const Variable& input, const Tensor& target) {
+  check(input.rank() == 2 && target.shape() == Shape{input.size(0)},
+        "cross_entropy: input {} must be (N, classes) and target {} (N)", input.shape(),
+        target.shape());
+  const Tensor column = target.reshape({target.numel(), 1});
+  return neg(mean(gather(log_softmax(input, 1), 1, column)));
+}
+
+Variable binary_cross_entropy_with_logits(const Variable& input, const Variable& target) {
+  check_same_shape("binary_cross_entropy_with_logits", input, target);
+  // -t log s(x) - (1 - t) log(1 - s(x)) = log(1 + e^x) - t x.
+  return mean(softplus(input) - target * input);
+}
+
+}  // namespace ebb

@@ -1,0 +1,121 @@
+#include <ebb/autograd/ops.h>
+
+namespace ebb {
+
+Variable unary(Unary function, const Variable& x, double a, double b) {
+  const Tensor y = unary(function, x.value(), a, b);
+  return Variable::record(
+      name_of(function), y, {x},
+      [=, x = Saved(name_of(function), x.value()), y = Saved(name_of(function), y)](
+          const Tensor& grad, const Needs&) -> std::vector<Tensor> {
+        return {unary_backward(function, grad, x.get(), y.get(), a, b)};
+      });
+}
+
+Variable neg(const Variable& x) { return unary(Unary::neg, x); }
+Variable exp(const Variable& x) { return unary(Unary::exp, x); }
+Variable log(const Variable& x) { return unary(Unary::log, x); }
+Variable sqrt(const Variable& x) { return unary(Unary::sqrt, x); }
+Variable rsqrt(const Variable& x) { return unary(Unary::rsqrt, x); }
+Variable reciprocal(const Variable& x) { return unary(Unary::reciprocal, x); }
+Variable square(const Variable& x) { return unary(Unary::square, x); }
+Variable abs(const Variable& x) { return unary(Unary::abs, x); }
+Variable sin(const Variable& x) { return unary(Unary::sin, x); }
+Variable cos(const Variable& x) { return unary(Unary::cos, x); }
+Variable tanh(const Variable& x) { return unary(Unary::tanh, x); }
+Variable sigmoid(const Variable& x) { return unary(Unary::sigmoid, x); }
+Variable relu(const Variable& x) { return unary(Unary::relu, x); }
+Variable silu(const Variable& x) { return unary(Unary::silu, x); }
+Variable gelu(const Variable& x) { return unary(Unary::gelu, x); }
+Variable gelu_tanh(const Variable& x) { return unary(Unary::gelu_tanh, x); }
+Variable softplus(const Variable& x) { return unary(Unary::softplus, x); }
+Variable erf(const Variable& x) { return unary(Unary::erf, x); }
+Variable leaky_relu(const Variable& x, double slope) { return unary(Unary::leaky_relu, x, slope); }
+Variable pow(const Variable& x, double exponent) { return unary(Unary::pow, x, exponent); }
+Variable clamp(const Variable& x, double low, double high) {
+  return unary(Unary::clamp, x, low, high);
+}
+
+Variable add(const Variable& a, const Variable& b) {
+  return Variable::record("add", add(a.value(), b.value()), {a, b},
+                          [](const Tensor& grad, const Needs&) -> std::vector<Tensor> {
+                            return {grad, grad};
+                          });
+}
+
+Variable sub(const Variable& a, const Variable& b) {
+  return Variable::record("sub", sub(a.value(), b.value()), {a, b},
+                          [](const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
+                            return {grad, needs[1] ? neg(grad) : Tensor()};
+                          });
+}
+
+Variable mul(const Variable& a, const Variable& b) {
+  return Variable::record(
+      "mul", mul(a.value(), b.value()), {a, b},
+      [a = Saved("mul", a.value()), b = Saved("mul", b.value())](
+          const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
+        return {needs[0] ? grad * b.get() : Tensor(), needs[1] ? grad * a.get() : Tensor()};
+      });
+}
+
+Variable div(const Variable& a, const Variable& b) {
+  const Tensor y = div(a.value(), b.value());
+  return Variable::record("div", y, {a, b},
+                          [b = Saved("div", b.value()), y = Saved("div", y)](
+                              const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
+                            const Tensor by_a = grad / b.get();
+                            return {by_a, needs[1] ? neg(by_a * y.get()) : Tensor()};
+                          });
+}
+
+namespace {
+
+// The part of `grad` that goes to `high` where the larger of two values was taken.
+Tensor larger_share(const Tensor& grad, const Tensor& high, const Tensor& low) {
+  return grad * (less(low, high) + equal(low, high) * 0.5);
+}
+
+}  // namespace
+
+Variable maximum(const Variable& a, const Variable& b) {
+  return Variable::record("maximum", maximum(a.value(), b.value()), {a, b},
+                          [a = Saved("maximum", a.value()), b = Saved("maximum", b.value())](
+                              const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
+                            return {needs[0] ? larger_share(grad, a.get(), b.get()) : Tensor(),
+                                    needs[1] ? larger_share(grad, b.get(), a.get()) : Tensor()};
+                          });
+}
+
+Variable minimum(const Variable& a, const Variable& b) {
+  return Variable::record("minimum", minimum(a.value(), b.value()), {a, b},
+                          [a = Saved("minimum", a.value()), b = Saved("minimum", b.value())](
+                              const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
+                            return {needs[0] ? larger_share(grad, b.get(), a.get()) : Tensor(),
+                                    needs[1] ? larger_share(grad, a.get(), b.get()) : Tensor()};
+                          });
+}
+
+Variable add(const Variable& a, double b) {
+  return Variable::record(
+      "add", add(a.value(), b), {a},
+      [](const Tensor& grad, const Needs&) -> std::vector<Tensor> { return {grad}; });
+}
+
+Variable mul(const Variable& a, double b) {
+  return Variable::record(
+      "mul", mul(a.value(), b), {a},
+      [b](const Tensor& grad, const Needs&) -> std::vector<Tensor> { return {mul(grad, b)}; });
+}
+
+Variable where(const Tensor& condition, const Variable& a, const Variable& b) {
+  return Variable::record("where", where(condition, a.value(), b.value()), {a, b},
+                          [condition = Saved("where", condition)](
+                              const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
+                            const Tensor zero = Tensor::scalar(0, grad.dtype(), grad.device());
+                            return {needs[0] ? where(condition.get(), grad, zero) : Tensor(),
+                                    needs[1] ? where(condition.get(), zero, grad) : Tensor()};
+                          });
+}
+
+}  // namespace ebb

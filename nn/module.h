@@ -84,8 +84,13 @@ std::vector<Variable> parameters(Module& module) {
 template <class Module>
 std::vector<NamedTensor> state_dict(Module& module) {
   std::vector<NamedTensor> result;
-  Visitor visitor([&](const std::string& name, Variable& p) { result.push_back({name, p.value()}); },
-                  [&](const std::string& name, Tensor& b) { result.push_back({name, b}); });
+  Visitor visitor(
+      [&](const std::string& name, Variable& p) {
+        result.push_back({name, p.value()});
+      },
+      [&](const std::string& name, Tensor& b) {
+        result.push_back({name, b});
+      });
   module.visit(visitor);
   return result;
 }

@@ -1,0 +1,37 @@
+// Writing a file so that what is on disk is never lost: the bytes go to a temporary file beside
+// `path`, and commit() puts it in the place of the old one in a single step. Until then, and
+// whenever something fails, the old file stays as it was.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace ebb {
+
+class AtomicFile {
+ public:
+  // An Error names the file and the system's reason, here and below: a missing folder, no
+  // permission, a full disk. What is no regular file (a device, a pipe) is written directly.
+  explicit AtomicFile(const std::string& path);
+  // Without a commit the temporary file is removed.
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(const void* data, std::size_t bytes);
+  // Flushes to the disk, then renames over `path`.
+  void commit();
+
+ private:
+  [[noreturn]] void fail_here(std::string_view action, int error);
+
+  std::string path_;     // where the bytes shall be; a symbolic link is followed
+  std::string written_;  // where they go now
+  int descriptor_ = -1;
+};
+
+// The whole of `contents`, by an AtomicFile.
+void write_file(const std::string& path, std::string_view contents);
+
+}  // namespace ebb

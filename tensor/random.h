@@ -18,21 +18,22 @@ enum class Purpose : std::uint32_t {
   data_order,
   augmentation,
   timestep,
-  noise,        // training noise
+  noise,  // training noise
   label_drop,
-  start,        // x_T of a sample
-  sampler,      // noise within the sampling loop
+  start,    // x_T of a sample
+  sampler,  // noise within the sampling loop
   other,
 };
 
-// Draws whose first dimension is the sample: row i of the result is a function of (seed, purpose,
-// step, first_sample + i) and the row's shape alone.
+// Draws whose first dimension is the sample: element j of row i is a function of (seed, purpose,
+// step, first_sample + i, j) alone. step < 2^44, samples < 2^48, elements of a row < 2^32.
 struct PhiloxAddress {
   std::uint64_t seed = 0;
   Purpose purpose = Purpose::other;
   std::uint64_t step = 0;
   std::uint64_t first_sample = 0;
 };
+// Floating dtypes only.
 Tensor philox_uniform(const Shape& shape, const PhiloxAddress& address,
                       DType dtype = DType::float32);  // [0, 1)
 Tensor philox_normal(const Shape& shape, const PhiloxAddress& address,
@@ -50,8 +51,8 @@ class Generator {
   virtual Tensor randn(const Shape& shape, DType dtype = DType::float32) = 0;
   virtual Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape) = 0;
   virtual Tensor randperm(std::int64_t n) = 0;
-  virtual Tensor bernoulli(double p, const Shape& shape, DType dtype = DType::float32) = 0;
-  // u (high - low) + low; randn * stddev + mean.
+  // From the draws above: 1 where a float64 u < p, else 0; u (high - low) + low; z stddev + mean.
+  Tensor bernoulli(double p, const Shape& shape, DType dtype = DType::float32);
   Tensor uniform(double low, double high, const Shape& shape, DType dtype = DType::float32);
   Tensor normal(double mean, double stddev, const Shape& shape, DType dtype = DType::float32);
 };
@@ -66,7 +67,6 @@ class TorchGenerator final : public Generator {
   Tensor randn(const Shape& shape, DType dtype = DType::float32) override;
   Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape) override;
   Tensor randperm(std::int64_t n) override;
-  Tensor bernoulli(double p, const Shape& shape, DType dtype = DType::float32) override;
 
  private:
   struct State;
@@ -82,7 +82,6 @@ class PhiloxGenerator final : public Generator {
   Tensor randn(const Shape& shape, DType dtype = DType::float32) override;
   Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape) override;
   Tensor randperm(std::int64_t n) override;
-  Tensor bernoulli(double p, const Shape& shape, DType dtype = DType::float32) override;
 
  private:
   PhiloxAddress next();

@@ -1,0 +1,42 @@
+// Reference values in tests/golden: safetensors files whose metadata key `cases` is a JSON list
+// that says what every tensor is. The environment variable EBB_GOLDEN_DIR names another folder.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <ebb/nn/safetensors.h>
+#include <ebb/tensor/pointwise.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace ebb::test {
+
+inline std::string golden_path(const std::string& file) {
+  const char* const directory = std::getenv("EBB_GOLDEN_DIR");
+  return std::string(directory ? directory : EBB_GOLDEN_DIR) + "/" + file;
+}
+
+struct Golden {
+  Safetensors tensors;
+  nlohmann::json cases;
+
+  explicit Golden(const std::string& file)
+      : tensors(read_safetensors(golden_path(file))),
+        cases(nlohmann::json::parse(tensors.metadata.at("cases"))) {}
+  const Tensor& operator[](const std::string& name) const { return tensors[name]; }
+};
+
+// One check with `what` in its message: equal shapes, and max|a - b| / max|b| at most `tolerance`.
+inline void check_close(const std::string& what, const Tensor& actual, const Tensor& expected,
+                        double tolerance) {
+  if (!actual.defined() || actual.shape() != expected.shape()) {
+    FAIL_CHECK(what << ": shape " << (actual.defined() ? actual.shape().str() : "undefined")
+                    << " where " << expected.shape().str() << " is expected");
+    return;
+  }
+  const double error = relative_error(actual.to(DType::float64), expected.to(DType::float64));
+  CHECK_MESSAGE(error <= tolerance, what << ": error " << error << " above " << tolerance);
+}
+
+}  // namespace ebb::test

@@ -1,6 +1,7 @@
 #include <ebb/nn/module.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 namespace ebb {
@@ -11,6 +12,10 @@ void Visitor::operator()(std::string_view name, Variable& parameter) {
 
 void Visitor::operator()(std::string_view name, Tensor& buffer) {
   if (buffer.defined() && on_buffer_) on_buffer_(prefix_ + std::string(name), buffer);
+}
+
+void Visitor::training(bool& training) {
+  if (on_training_) on_training_(training);
 }
 
 void load_tensors(const std::vector<NamedTensor>& into, const std::vector<NamedTensor>& tensors) {
@@ -39,6 +44,25 @@ void load_tensors(const std::vector<NamedTensor>& into, const std::vector<NamedT
     Tensor destination = t.tensor;
     destination.copy_(*sources[t.name]);
   }
+}
+
+std::string summary(const std::vector<NamedTensor>& tensors) {
+  std::size_t name_width = 5, shape_width = 0;
+  for (const NamedTensor& t : tensors) {
+    name_width = std::max(name_width, t.name.size());
+    shape_width = std::max(shape_width, t.tensor.shape().str().size());
+  }
+  std::string result;
+  std::int64_t total = 0;
+  const auto line = [&](std::string_view name, std::string_view shape, std::int64_t count) {
+    result += fmt::format("{:{}}  {:{}}  {:>12}\n", name, name_width, shape, shape_width, count);
+  };
+  for (const NamedTensor& t : tensors) {
+    line(t.name, t.tensor.shape().str(), t.tensor.numel());
+    total += t.tensor.numel();
+  }
+  line("total", "", total);
+  return result;
 }
 
 }  // namespace ebb

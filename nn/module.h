@@ -24,13 +24,18 @@ class Visitor {
  public:
   using OnParameter = std::function<void(const std::string& name, Variable& parameter)>;
   using OnBuffer = std::function<void(const std::string& name, Tensor& buffer)>;
-  explicit Visitor(OnParameter on_parameter, OnBuffer on_buffer = {})
-      : on_parameter_(std::move(on_parameter)), on_buffer_(std::move(on_buffer)) {}
+  using OnTraining = std::function<void(bool& training)>;
+  explicit Visitor(OnParameter on_parameter, OnBuffer on_buffer = {}, OnTraining on_training = {})
+      : on_parameter_(std::move(on_parameter)),
+        on_buffer_(std::move(on_buffer)),
+        on_training_(std::move(on_training)) {}
 
   // A parameter; an undefined one (an absent bias) is passed over.
   void operator()(std::string_view name, Variable& parameter);
   // State that is saved but not trained (running statistics).
   void operator()(std::string_view name, Tensor& buffer);
+  // Whether a module that behaves differently in training does so now. Not saved.
+  void training(bool& training);
   // A module within the module.
   template <class Module>
   void operator()(std::string_view name, Module& module) {
@@ -53,6 +58,7 @@ class Visitor {
  private:
   OnParameter on_parameter_;
   OnBuffer on_buffer_;
+  OnTraining on_training_;
   std::string prefix_;
 };
 
@@ -111,6 +117,22 @@ std::int64_t parameter_count(Module& module) {
   for (const Variable& p : parameters(module)) count += p.numel();
   return count;
 }
+// Dropout drops and batch normalisation uses the batch's statistics in training only, which is
+// how modules start.
+template <class Module>
+void set_training(Module& module, bool training) {
+  Visitor visitor({}, {}, [&](bool& flag) { flag = training; });
+  module.visit(visitor);
+}
+// Converts every floating parameter and buffer.
+template <class Module>
+void convert_to(Module& module, DType dtype) {
+  Visitor visitor([&](const std::string&, Variable& p) { p.set_value(p.value().to(dtype)); },
+                  [&](const std::string&, Tensor& b) {
+                    if (is_floating(b.dtype())) b = b.to(dtype);
+                  });
+  module.visit(visitor);
+}
 // Moves every parameter and buffer.
 template <class Module>
 void move_to(Module& module, Device device) {
@@ -118,5 +140,8 @@ void move_to(Module& module, Device device) {
                   [&](const std::string&, Tensor& b) { b = b.to(device); });
   module.visit(visitor);
 }
+
+// A line for each tensor (name, shape, number of elements) and their sum.
+std::string summary(const std::vector<NamedTensor>& tensors);
 
 }  // namespace ebb

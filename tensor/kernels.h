@@ -23,6 +23,17 @@ struct Kernels {
   // Pointwise.
   void (*fill)(Tensor& out, double value) = nullptr;
   void (*cast)(const Tensor& x, Tensor& out) = nullptr;
+
+  // Convolutions: y from x; dx from dy, plus bias and activation (as a transposed convolution has
+  // them); dw, and db where it is defined.
+  void (*conv2d)(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                 const Conv2dOptions& options, Activation activation, Tensor& y) = nullptr;
+  void (*conv2d_backward_data)(const Tensor& dy, const Tensor& weight, const Tensor& bias,
+                               const Conv2dOptions& options, Activation activation,
+                               Tensor& dx) = nullptr;
+  void (*conv2d_backward_weights)(const Tensor& dy, const Tensor& x, const Conv2dOptions& options,
+                                  Tensor& dw, Tensor& db) = nullptr;
+  void (*sum_pixels)(const Tensor& dy, Tensor& db) = nullptr;  // over all but the last dimension
 };
 
 // The table of `device`; an Error says how to get it where it is not linked in.

@@ -6,5 +6,6 @@
 namespace ebb::cpu {
 
 void add_memory_kernels(Kernels& table);
+void add_conv_kernels(Kernels& table);
 
 }  // namespace ebb::cpu

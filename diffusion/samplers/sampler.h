@@ -1,0 +1,53 @@
+// What all samplers share. A sampler is a function of a Sampling and a start:
+//
+//   Tensor x0 = ddim({denoiser, path, make_grid(path, 50), {}, {}}, noise);
+#pragma once
+
+#include <ebb/diffusion/denoiser.h>
+#include <ebb/diffusion/noise.h>
+#include <ebb/diffusion/timesteps.h>
+
+namespace ebb {
+
+// What an observer is shown after each step.
+struct StepView {
+  std::int64_t step, steps;  // 0-based; the number of steps
+  Level level;               // where x is now
+  const Tensor& x;
+  const Tensor& x0;  // the x_0 last predicted
+};
+// Progress, pictures; an observer that throws (Cancelled is for that) ends the run.
+using Observer = std::function<void(const StepView&)>;
+class Cancelled : public Error {
+ public:
+  Cancelled() : Error("sampling was cancelled") {}
+};
+
+struct Sampling {
+  Denoiser denoiser;
+  Path path;          // for samplers that visit levels between those of the grid
+  TimeGrid grid;      // at least two levels
+  NoiseSource noise;  // may be empty for a deterministic sampler
+  Observer observer;  // may be empty
+
+  std::int64_t steps() const { return static_cast<std::int64_t>(grid.size()) - 1; }
+  // noise(like, draw); an empty source is an Error that names `sampler`.
+  Tensor draw(std::string_view sampler, const Tensor& like, std::int64_t draw) const;
+  void observe(std::int64_t step, const Tensor& x, const Tensor& x0) const;
+};
+
+// N(0, start_std^2) for samples `first_sample`...: x at the noise end of the path.
+Tensor start_noise(const Path& path, const Shape& shape, std::uint64_t seed,
+                   std::int64_t first_sample = 0);
+
+// q(x_s | x_t, x_0) between two levels of a path, s less noisy (Kingma et al. 2021, app. A;
+// Ho et al. 2020, eq. 7): mean x_t coefficient, x_0 coefficient, variance.
+struct Posterior {
+  double x, x0, variance;
+};
+Posterior posterior(const Level& t, const Level& s);
+// sigma_{t|s}^2 = sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2: the variance of q(x_t | x_s); beta_t
+// between neighbours.
+double transition_variance(const Level& t, const Level& s);
+
+}  // namespace ebb

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <ebb/tensor/conv.h>
+#include <ebb/tensor/optim.h>
 #include <ebb/tensor/pointwise.h>
 #include <ebb/tensor/pool.h>
 #include <ebb/tensor/reduce.h>
@@ -34,6 +35,11 @@ struct Kernels {
   void (*conv2d_backward_weights)(const Tensor& dy, const Tensor& x, const Conv2dOptions& options,
                                   Tensor& dw, Tensor& db) = nullptr;
   void (*sum_pixels)(const Tensor& dy, Tensor& db) = nullptr;  // over all but the last dimension
+
+  // Optimizers: one pass over all slots.
+  void (*adam_step)(std::vector<AdamSlot>& slots, const AdamRule& rule) = nullptr;
+  void (*sgd_step)(std::vector<SgdSlot>& slots, const SgdRule& rule) = nullptr;
+  double (*sum_of_squares)(const std::vector<Tensor>& tensors) = nullptr;
 };
 
 // The table of `device`; an Error says how to get it where it is not linked in.

@@ -9,6 +9,7 @@ namespace {
 Kernels make_table() {
   Kernels table;
   add_memory_kernels(table);
+  add_optim_kernels(table);
   add_conv_kernels(table);
   return table;
 }

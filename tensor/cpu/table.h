@@ -6,6 +6,7 @@
 namespace ebb::cpu {
 
 void add_memory_kernels(Kernels& table);
+void add_optim_kernels(Kernels& table);
 void add_conv_kernels(Kernels& table);
 
 }  // namespace ebb::cpu

@@ -171,11 +171,11 @@ HWY_EXPORT(gemm_double);
 
 void gemm(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<float>& a,
           const Matrix<float>& b, float* c, std::int64_t ldc, const Epilogue<float>& epilogue) {
-  HWY_DYNAMIC_DISPATCH(gemm_float)(m, n, k, a, b, c, ldc, epilogue);
+  EBB_DISPATCH(gemm_float)(m, n, k, a, b, c, ldc, epilogue);
 }
 void gemm(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<double>& a,
           const Matrix<double>& b, double* c, std::int64_t ldc, const Epilogue<double>& epilogue) {
-  HWY_DYNAMIC_DISPATCH(gemm_double)(m, n, k, a, b, c, ldc, epilogue);
+  EBB_DISPATCH(gemm_double)(m, n, k, a, b, c, ldc, epilogue);
 }
 
 }  // namespace ebb::cpu

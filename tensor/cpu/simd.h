@@ -3,6 +3,8 @@
 // x86-64, NEON on Arm); which of them runs is chosen at start.
 #pragma once
 
+#include <ebb/tensor/cpu/simd_target.h>
+
 #if defined(__x86_64__)
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)
 #if defined(__AVX512VBMI__)
@@ -18,3 +20,6 @@
 #else
 #define EBB_UNROLL _Pragma("GCC unroll 32")
 #endif
+
+// HWY_DYNAMIC_DISPATCH of a function, after EBB_SIMD has been heard.
+#define EBB_DISPATCH(function) (::ebb::cpu::simd_target(), HWY_DYNAMIC_DISPATCH(function))

@@ -1,5 +1,5 @@
+#include <ebb/tensor/cpu/environment.h>
 #include <ebb/tensor/cpu/threads.h>
-
 #include <sched.h>
 
 #include <atomic>
@@ -32,7 +32,7 @@ int cgroup_limit() {
 
 int default_count() {
   // Set by the user, OpenMP has already read it.
-  if (std::getenv("OMP_NUM_THREADS") != nullptr) return std::max(1, omp_get_max_threads());
+  if (!environment("OMP_NUM_THREADS").empty()) return std::max(1, omp_get_max_threads());
   cpu_set_t set;
   const int affinity =
       sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : omp_get_num_procs();

@@ -1,0 +1,26 @@
+// The environment variables that the library obeys: one list, read nowhere else.
+#pragma once
+
+#include <array>
+#include <string>
+
+namespace ebb::cpu {
+
+struct EnvironmentVariable {
+  const char* name;
+  const char* values;
+  const char* meaning;
+};
+
+inline constexpr std::array<EnvironmentVariable, 4> environment_variables{{
+    {"EBB_SIMD", "avx512, avx2, portable", "instruction set of the kernels (default: the best)"},
+    {"EBB_EXACT", "0, 1", "1: convolutions by direct sums only, never by Winograd's transform"},
+    {"OMP_NUM_THREADS", "1, 2, ...", "threads (default: CPU affinity and cgroup quota)"},
+    {"OPENBLAS_CORETYPE", "Haswell, SkylakeX, ...",
+     "OpenBLAS's kernels (default: chosen by the processor's features)"},
+}};
+
+// The value of one of them; empty when it is not set.
+std::string environment(const char* name);
+
+}  // namespace ebb::cpu

@@ -1,0 +1,36 @@
+#include <ebb/diffusion/samplers/sampler.h>
+#include <ebb/tensor/pointwise.h>
+
+#include <algorithm>
+
+namespace ebb {
+
+Tensor Sampling::draw(std::string_view sampler, const Tensor& like, std::int64_t draw) const {
+  check(static_cast<bool>(noise), "{}: adds noise, but the sampling has no source of it; set noise",
+        sampler);
+  return noise(like, draw);
+}
+
+void Sampling::observe(std::int64_t step, const Tensor& x, const Tensor& x0) const {
+  if (observer) observer({step, steps(), grid[static_cast<std::size_t>(step + 1)], x, x0});
+}
+
+Tensor start_noise(const Path& path, const Shape& shape, std::uint64_t seed,
+                   std::int64_t first_sample) {
+  const PhiloxAddress address{seed, Purpose::start, 0, static_cast<std::uint64_t>(first_sample)};
+  return philox_normal(shape, address) * path.start_std();
+}
+
+double transition_variance(const Level& t, const Level& s) {
+  const double ratio = t.alpha / s.alpha;
+  return std::max(0.0, t.sigma * t.sigma - ratio * ratio * s.sigma * s.sigma);
+}
+
+Posterior posterior(const Level& t, const Level& s) {
+  const double variance_t = t.sigma * t.sigma, between = transition_variance(t, s);
+  if (variance_t == 0) return {1, 0, 0};
+  return {t.alpha / s.alpha * s.sigma * s.sigma / variance_t, s.alpha * between / variance_t,
+          between * s.sigma * s.sigma / variance_t};
+}
+
+}  // namespace ebb

@@ -13,6 +13,19 @@
 
 namespace ebb {
 
+// A tensor seen as (outer, n, inner); n is the dimension worked along.
+struct Along {
+  std::int64_t outer, n, inner;
+};
+
+// Where element i of a walk over some shape is: at offset + sum_d i[d] strides[d].
+struct View {
+  std::int64_t offset = 0;
+  std::array<std::int64_t, Shape::max_rank> strides{};
+};
+
+enum class Scan : std::uint8_t { sum, product };
+
 struct Kernels {
   // Memory. `upload` and `download` copy from and to the host, `copy` within the device.
   void* (*allocate)(std::size_t bytes) = nullptr;
@@ -40,6 +53,35 @@ struct Kernels {
   void (*adam_step)(std::vector<AdamSlot>& slots, const AdamRule& rule) = nullptr;
   void (*sgd_step)(std::vector<SgdSlot>& slots, const SgdRule& rule) = nullptr;
   double (*sum_of_squares)(const std::vector<Tensor>& tensors) = nullptr;
+
+  // These five may write over an input of out's shape.
+  void (*unary)(Unary function, const Tensor& x, double a, double b, Tensor& out) = nullptr;
+  void (*unary_backward)(Unary function, const Tensor& grad, const Tensor& x, const Tensor& y,
+                         double a, double b, Tensor& out) = nullptr;
+  void (*binary)(Binary function, const Tensor& a, const Tensor& b, Tensor& out) = nullptr;
+  void (*where)(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& out) = nullptr;
+  void (*axpby)(double a, const Tensor& x, double b, const Tensor& y, Tensor& out) = nullptr;
+
+  // Along one dimension.
+  void (*reduce)(Reduction reduction, const Tensor& x, const Along& along, Tensor& out) = nullptr;
+  void (*argmax)(const Tensor& x, const Along& along, Tensor& out) = nullptr;
+  void (*scan)(Scan scan, const Tensor& x, const Along& along, Tensor& out) = nullptr;
+  void (*cumprod_backward)(const Tensor& grad, const Tensor& x, const Tensor& y, const Along& along,
+                           Tensor& out) = nullptr;
+  void (*softmax)(bool logarithm, const Tensor& x, const Along& along, Tensor& out) = nullptr;
+  void (*softmax_backward)(bool logarithm, const Tensor& grad, const Tensor& y, const Along& along,
+                           Tensor& out) = nullptr;
+  void (*sort)(const Tensor& x, const Along& along, Tensor& out) = nullptr;
+
+  // Layout. copy_view: element i of `walk` goes from one place to the other.
+  void (*copy_view)(const Tensor& x, const View& from, Tensor& out, const View& to,
+                    const Shape& walk) = nullptr;
+  // x (outer, n, inner), out (outer, k, inner), index addressed by `at` over out's sizes, its
+  // values in [0, n): out[o, j, i] = x[o, index[o, j, i], i]. The adjoint adds into x.
+  void (*gather)(const Tensor& x, const Along& along, const Tensor& index, const View& at,
+                 Tensor& out) = nullptr;
+  void (*scatter_add)(const Tensor& grad, const Along& along, const Tensor& index, const View& at,
+                      Tensor& x) = nullptr;
 };
 
 // The table of `device`; an Error says how to get it where it is not linked in.
@@ -49,8 +91,8 @@ const Kernels& kernels(Device device);
 //   use("softmax", device, kernels(device).softmax)(x, y);
 template <class Function>
 Function* use(std::string_view operation, Device device, Function* entry) {
-  check(entry != nullptr, "{}: device {} has no kernel for it; move the operands to cpu",
-        operation, device);
+  check(entry != nullptr, "{}: device {} has no kernel for it; move the operands to cpu", operation,
+        device);
   return entry;
 }
 
@@ -60,6 +102,6 @@ const Kernels& kernels();
 namespace cuda {
 bool present();
 const Kernels& kernels();
-}
+}  // namespace cuda
 
 }  // namespace ebb

@@ -11,6 +11,10 @@ namespace ebb {
 enum class Reduction : std::uint8_t { sum, amax, amin };
 using Dims = std::vector<std::int64_t>;
 
+// The shape after reducing `dims`, which are kept as 1 or removed. An Error names `operation`
+// where a dimension is out of range or named twice.
+Shape reduced_shape(std::string_view operation, const Shape& shape, const Dims& dims, bool keepdim);
+
 Tensor sum(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
 Tensor mean(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
 // Sum of squared deviations over n - 1 (unbiased) or n.

@@ -11,6 +11,11 @@ Kernels make_table() {
   add_memory_kernels(table);
   add_optim_kernels(table);
   add_conv_kernels(table);
+  add_unary_kernels(table);
+  add_binary_kernels(table);
+  add_reduce_kernels(table);
+  add_along_kernels(table);
+  add_layout_kernels(table);
   return table;
 }
 

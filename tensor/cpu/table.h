@@ -8,5 +8,10 @@ namespace ebb::cpu {
 void add_memory_kernels(Kernels& table);
 void add_optim_kernels(Kernels& table);
 void add_conv_kernels(Kernels& table);
+void add_unary_kernels(Kernels& table);
+void add_binary_kernels(Kernels& table);
+void add_reduce_kernels(Kernels& table);
+void add_along_kernels(Kernels& table);
+void add_layout_kernels(Kernels& table);
 
 }  // namespace ebb::cpu

@@ -37,23 +37,6 @@ struct Kernels {
   // Pointwise.
   void (*fill)(Tensor& out, double value) = nullptr;
   void (*cast)(const Tensor& x, Tensor& out) = nullptr;
-
-  // Convolutions: y from x; dx from dy, plus bias and activation (as a transposed convolution has
-  // them); dw, and db where it is defined.
-  void (*conv2d)(const Tensor& x, const Tensor& weight, const Tensor& bias,
-                 const Conv2dOptions& options, Activation activation, Tensor& y) = nullptr;
-  void (*conv2d_backward_data)(const Tensor& dy, const Tensor& weight, const Tensor& bias,
-                               const Conv2dOptions& options, Activation activation,
-                               Tensor& dx) = nullptr;
-  void (*conv2d_backward_weights)(const Tensor& dy, const Tensor& x, const Conv2dOptions& options,
-                                  Tensor& dw, Tensor& db) = nullptr;
-  void (*sum_pixels)(const Tensor& dy, Tensor& db) = nullptr;  // over all but the last dimension
-
-  // Optimizers: one pass over all slots.
-  void (*adam_step)(std::vector<AdamSlot>& slots, const AdamRule& rule) = nullptr;
-  void (*sgd_step)(std::vector<SgdSlot>& slots, const SgdRule& rule) = nullptr;
-  double (*sum_of_squares)(const std::vector<Tensor>& tensors) = nullptr;
-
   // These five may write over an input of out's shape.
   void (*unary)(Unary function, const Tensor& x, double a, double b, Tensor& out) = nullptr;
   void (*unary_backward)(Unary function, const Tensor& grad, const Tensor& x, const Tensor& y,
@@ -82,6 +65,22 @@ struct Kernels {
                  Tensor& out) = nullptr;
   void (*scatter_add)(const Tensor& grad, const Along& along, const Tensor& index, const View& at,
                       Tensor& x) = nullptr;
+
+  // Convolutions: y from x; dx from dy, plus bias and activation (as a transposed convolution has
+  // them); dw, and db where it is defined.
+  void (*conv2d)(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                 const Conv2dOptions& options, Activation activation, Tensor& y) = nullptr;
+  void (*conv2d_backward_data)(const Tensor& dy, const Tensor& weight, const Tensor& bias,
+                               const Conv2dOptions& options, Activation activation,
+                               Tensor& dx) = nullptr;
+  void (*conv2d_backward_weights)(const Tensor& dy, const Tensor& x, const Conv2dOptions& options,
+                                  Tensor& dw, Tensor& db) = nullptr;
+  void (*sum_pixels)(const Tensor& dy, Tensor& db) = nullptr;  // over all but the last dimension
+
+  // Optimizers: one pass over all slots.
+  void (*adam_step)(std::vector<AdamSlot>& slots, const AdamRule& rule) = nullptr;
+  void (*sgd_step)(std::vector<SgdSlot>& slots, const SgdRule& rule) = nullptr;
+  double (*sum_of_squares)(const std::vector<Tensor>& tensors) = nullptr;
 };
 
 // The table of `device`; an Error says how to get it where it is not linked in.

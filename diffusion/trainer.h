@@ -7,11 +7,11 @@
 // saved by state() and resumed by load_state() ends in the same bits.
 #pragma once
 
-#include <ebb/diffusion/model.h>
+#include <ebb/nn/optim.h>
 #include <ebb/tensor/random.h>
 
 #include <functional>
-#include <memory>
+#include <optional>
 
 namespace ebb {
 
@@ -20,23 +20,40 @@ struct Batch {
   Tensor labels;  // (N) int64, or undefined
 };
 
+// Where the random numbers of some samples of a step are: rows first_sample, ... of the
+// batch_size that the step has.
+struct StepDraws {
+  std::uint64_t seed = 0;
+  std::int64_t step = 0;
+  std::int64_t first_sample = 0;
+  std::int64_t batch_size = 1;
+
+  PhiloxAddress address(Purpose purpose) const {
+    return {seed, purpose, static_cast<std::uint64_t>(step),
+            static_cast<std::uint64_t>(first_sample)};
+  }
+};
+
+// The mean loss of `batch`, a scalar.
+using LossFunction = std::function<Variable(const Batch& batch, const StepDraws& draws)>;
+
 struct TrainingConfig {
   double learning_rate = 2e-3;
-  std::int64_t warmup_steps = 200;   // linear from 0
-  double final_learning_rate = 0;    // as a fraction, at the end of the cosine
-  bool cosine = true;                // else constant after the warm-up
-  double beta1 = 0.9, beta2 = 0.99;  // AdamW (Loshchilov & Hutter 2019)
-  double epsilon = 1e-8;
+  std::int64_t warmup_steps = 200;
+  bool cosine = true;             // else constant after the warm-up
+  double last_learning_rate = 0;  // at the end of the cosine, as a share of learning_rate
+  double beta1 = 0.9, beta2 = 0.99;
+  double eps = 1e-8;
   double weight_decay = 0.01;
   double clip_norm = 1;           // 0: no clipping
-  double ema_decay = 0.999;       // 0: no average
-  std::int64_t accumulation = 1;  // batches are cut into so many parts, one after another
+  double ema_decay = 0.999;       // with warm-up; 0: the average is the weights themselves
+  std::int64_t accumulation = 1;  // a batch is cut into so many parts, one after another
   std::uint64_t seed = 0;
 };
 
-// The mean loss of a batch. Random numbers come from `address` with the purpose replaced;
-// its first_sample is the number within the step of the batch's first image.
-using LossFunction = std::function<Variable(const Batch& batch, const PhiloxAddress& address)>;
+// learning_rate min(1, (step + 1) / warmup_steps) times the cosine from 1 at `progress` 0 to
+// last_learning_rate at 1.
+double learning_rate_at(const TrainingConfig& config, std::int64_t step, double progress);
 
 struct StepReport {
   double loss = 0;
@@ -46,50 +63,37 @@ struct StepReport {
 
 class Trainer {
  public:
-  // `parameters` are trained in place. Names must be unique.
+  // `parameters` are trained in place by AdamW.
   Trainer(std::vector<NamedParameter> parameters, LossFunction loss, const TrainingConfig& config);
-  ~Trainer();
 
-  // One step of the optimizer. `progress` in [0, 1] is the part of the budget (steps or minutes)
-  // that is used up; the learning rate follows it:
-  //   lr = learning_rate * min(1, (step + 1) / warmup_steps) * cosine(progress).
-  // A loss or gradient that is not finite is an Error, before any weight changes.
+  // One step of the optimizer. `progress` in [0, 1] is the share of the budget, steps or minutes,
+  // that is used up. A loss or gradient that is not finite is an Error; no weight changes then.
   StepReport step(const Batch& batch, double progress);
+  std::int64_t steps() const { return steps_; }  // taken so far
+  const TrainingConfig& config() const { return config_; }
 
-  std::int64_t steps() const;  // taken so far
-
-  // The weights that were trained and their exponential moving average; the tensors are copies.
+  // The trained weights, a copy; their average is ema().weights(), and UseEma(ema()) puts it into
+  // the network for a scope.
   std::vector<NamedTensor> raw_weights() const;
-  std::vector<NamedTensor> ema_weights() const;
+  Ema& ema() { return ema_; }
 
   // Everything that a resumed run needs: "raw.*", "ema.*", "optimizer.*", "step".
   std::vector<NamedTensor> state() const;
   void load_state(const std::vector<NamedTensor>& state);
 
-  // Puts the averaged weights into the parameters for its lifetime (previews).
-  class UseEma {
-   public:
-    explicit UseEma(Trainer& trainer);
-    ~UseEma();
-    UseEma(const UseEma&) = delete;
-    UseEma& operator=(const UseEma&) = delete;
-
-   private:
-    Trainer& trainer_;
-  };
-
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  TrainingConfig config_;
+  LossFunction loss_;
+  AdamW optimizer_;
+  Ema ema_;
+  std::int64_t steps_ = 0;
 };
 
-// min(1, (step + 1) / warmup) times the cosine from 1 at progress 0 to `final` at 1.
-double learning_rate_at(const TrainingConfig& config, std::int64_t step, double progress);
-
-// The images of each step: sample k = step * batch + i is entry k mod n of the (k / n)-th
-// permutation of the data set, so the order is a function of the seed and the step.
+// The images of each step: the k-th sample of the training, k = step batch + i, is entry k mod n
+// of the (k / n)-th permutation of the data set. A function of the seed and the step.
 class DataOrder {
  public:
+  // `size` images, batches of `batch`, both at least 1.
   DataOrder(std::int64_t size, std::int64_t batch, std::uint64_t seed);
   std::vector<std::int64_t> indices(std::int64_t step);
 

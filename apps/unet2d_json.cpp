@@ -1,0 +1,149 @@
+#include <ebb/apps/unet2d_json.h>
+#include <ebb/nn/atomic_file.h>
+#include <ebb/nn/safetensors.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace ebb::apps {
+
+namespace {
+
+using nlohmann::json;
+
+// The value of `key`, or `otherwise` where it is absent. T is the type it must have.
+template <class T>
+T value_of(const json& object, const char* key, const T& otherwise) {
+  const auto found = object.find(key);
+  if (found == object.end()) return otherwise;
+  try {
+    if (std::is_same_v<T, std::int64_t> && !found->is_number_integer())
+      fail("UNet2D config: {} is {}; a whole number is needed", key, found->dump());
+    return found->get<T>();
+  } catch (const json::exception&) {
+    fail("UNet2D config: {} is {}, which has the wrong type", key, found->dump());
+  }
+}
+
+// Absent, null or `only`.
+void check_only(const json& object, const char* key, const json& only) {
+  const auto found = object.find(key);
+  check(found == object.end() || found->is_null() || *found == only,
+        "UNet2D config: {} is {}; this program has {} alone", key, found->dump(), only.dump());
+}
+
+std::int64_t number_or_null(const json& object, const char* key, std::int64_t absent) {
+  const auto found = object.find(key);
+  if (found != object.end() && found->is_null()) return 0;
+  return value_of(object, key, absent);
+}
+
+std::vector<LevelType> levels_of(const json& object, const char* key,
+                                 const std::vector<LevelType>& otherwise) {
+  if (!object.contains(key)) return otherwise;
+  std::vector<LevelType> levels;
+  for (const std::string& name : value_of(object, key, std::vector<std::string>()))
+    levels.push_back(level_type(name));
+  return levels;
+}
+
+std::string activation_of(const json& object, const std::string& otherwise) {
+  const std::string name = value_of(object, "act_fn", otherwise);
+  return name == "swish" ? "silu" : name;
+}
+
+json null_if_zero(std::int64_t value) { return value == 0 ? json() : json(value); }
+
+}  // namespace
+
+UNet2DConfig unet2d_config_from_json(const json& j) {
+  check(j.is_object(), "UNet2D config: {} is no JSON object", j.dump().substr(0, 40));
+  check_only(j, "_class_name", "UNet2DModel");
+  check_only(j, "time_embedding_type", "positional");
+  check_only(j, "class_embed_type", nullptr);
+  check_only(j, "mid_block_type", "UNetMidBlock2D");
+  const UNet2DConfig d;
+  UNet2DConfig c;
+  c.in_channels = value_of(j, "in_channels", d.in_channels);
+  c.out_channels = value_of(j, "out_channels", d.out_channels);
+  c.center_input_sample = value_of(j, "center_input_sample", d.center_input_sample);
+  c.freq_shift = value_of(j, "freq_shift", d.freq_shift);
+  c.flip_sin_to_cos = value_of(j, "flip_sin_to_cos", d.flip_sin_to_cos);
+  c.down_block_types = levels_of(j, "down_block_types", d.down_block_types);
+  c.up_block_types = levels_of(j, "up_block_types", d.up_block_types);
+  c.block_out_channels = value_of(j, "block_out_channels", d.block_out_channels);
+  c.layers_per_block = value_of(j, "layers_per_block", d.layers_per_block);
+  c.mid_block_scale_factor = value_of(j, "mid_block_scale_factor", d.mid_block_scale_factor);
+  c.downsample_padding = value_of(j, "downsample_padding", d.downsample_padding);
+  c.downsample_type = value_of(j, "downsample_type", d.downsample_type);
+  c.upsample_type = value_of(j, "upsample_type", d.upsample_type);
+  c.act_fn = activation_of(j, d.act_fn);
+  c.attention_head_dim = number_or_null(j, "attention_head_dim", d.attention_head_dim);
+  c.norm_num_groups = value_of(j, "norm_num_groups", d.norm_num_groups);
+  c.attn_norm_num_groups = number_or_null(j, "attn_norm_num_groups", 0);
+  c.norm_eps = value_of(j, "norm_eps", d.norm_eps);
+  c.resnet_time_scale_shift = value_of(j, "resnet_time_scale_shift", d.resnet_time_scale_shift);
+  c.add_attention = value_of(j, "add_attention", d.add_attention);
+  c.num_class_embeds = number_or_null(j, "num_class_embeds", 0);
+  c.null_class = value_of(j, "null_class", d.null_class);
+  c.patch_size = value_of(j, "patch_size", d.patch_size);
+  check_config(c);
+  return c;
+}
+
+json unet2d_config_to_json(const UNet2DConfig& c) {
+  json down = json::array(), up = json::array();
+  for (const LevelType type : c.down_block_types) down.push_back(down_block_name(type));
+  for (const LevelType type : c.up_block_types) up.push_back(up_block_name(type));
+  return {{"_class_name", "UNet2DModel"},
+          {"in_channels", c.in_channels},
+          {"out_channels", c.out_channels},
+          {"center_input_sample", c.center_input_sample},
+          {"time_embedding_type", "positional"},
+          {"freq_shift", c.freq_shift},
+          {"flip_sin_to_cos", c.flip_sin_to_cos},
+          {"down_block_types", down},
+          {"up_block_types", up},
+          {"block_out_channels", c.block_out_channels},
+          {"layers_per_block", c.layers_per_block},
+          {"mid_block_scale_factor", c.mid_block_scale_factor},
+          {"downsample_padding", c.downsample_padding},
+          {"downsample_type", c.downsample_type},
+          {"upsample_type", c.upsample_type},
+          {"dropout", 0.0},
+          {"act_fn", c.act_fn},
+          {"attention_head_dim", null_if_zero(c.attention_head_dim)},
+          {"norm_num_groups", c.norm_num_groups},
+          {"attn_norm_num_groups", null_if_zero(c.attn_norm_num_groups)},
+          {"norm_eps", c.norm_eps},
+          {"resnet_time_scale_shift", c.resnet_time_scale_shift},
+          {"add_attention", c.add_attention},
+          {"class_embed_type", nullptr},
+          {"num_class_embeds", null_if_zero(c.num_class_embeds)},
+          {"null_class", c.null_class},
+          {"patch_size", c.patch_size}};
+}
+
+std::unique_ptr<UNet2D> read_diffusers_model(const std::string& folder) {
+  const std::string path = folder + "/config.json";
+  std::ifstream file(path);
+  check(file.good(), "{}: cannot be read; a diffusers model has its options there", path);
+  std::stringstream text;
+  text << file.rdbuf();
+  const json config = json::parse(text.str(), nullptr, /*allow_exceptions=*/false);
+  check(!config.is_discarded(), "{}: is no JSON", path);
+  PhiloxGenerator generator(0);
+  auto model = std::make_unique<UNet2D>(unet2d_config_from_json(config), generator);
+  load_state_dict(
+      *model,
+      modern_names(read_safetensors(folder + "/diffusion_pytorch_model.safetensors").tensors));
+  return model;
+}
+
+void write_diffusers_model(UNet2D& model, const std::string& folder) {
+  write_safetensors(folder + "/diffusion_pytorch_model.safetensors", state_dict(model),
+                    {{"format", "pt"}});
+  write_file(folder + "/config.json", unet2d_config_to_json(model.config()).dump(2) + "\n");
+}
+
+}  // namespace ebb::apps

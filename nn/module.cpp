@@ -22,20 +22,20 @@ void load_tensors(const std::vector<NamedTensor>& into, const std::vector<NamedT
   std::map<std::string_view, const Tensor*> given;
   for (const NamedTensor& t : tensors) {
     const bool is_new = given.emplace(t.name, &t.tensor).second;
-    check(is_new, "load: the name '{}' is given twice; drop one", t.name);
+    check(is_new, "load: the name {:?} is given twice; drop one", t.name);
   }
   for (const NamedTensor& t : into) {
     const auto found = given.find(t.name);
-    check(found != given.end(), "load: '{}' {} is missing; is this file of another model?", t.name,
+    check(found != given.end(), "load: {:?} {} is missing; is this file of another model?", t.name,
           t.tensor.shape());
     check(found->second->shape() == t.tensor.shape(),
-          "load: '{}' is {} in the model and {} in the file; build the model with the sizes of the "
+          "load: {:?} is {} in the model and {} in the file; build the model with the sizes of the "
           "file",
           t.name, t.tensor.shape(), found->second->shape());
     given.erase(found);
   }
   check(given.empty(),
-        "load: the model has no '{}' (one of {} unexpected names); is this file of "
+        "load: the model has no {:?} (one of {} unexpected names); is this file of "
         "another model?",
         given.empty() ? "" : given.begin()->first, given.size());
   std::map<std::string_view, const Tensor*> sources;

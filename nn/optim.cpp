@@ -18,7 +18,7 @@ Optimizer::Optimizer(std::vector<NamedParameter> parameters, double learning_rat
       steps_(parameters_.size()) {
   std::set<std::string> names;
   for (const auto& [name, p] : parameters_) {
-    check(names.insert(name).second, "optimizer: two parameters are named '{}'; rename one", name);
+    check(names.insert(name).second, "optimizer: two parameters are named {:?}; rename one", name);
     for (std::vector<Tensor>& tensors : kept_)
       tensors.push_back(Tensor::zeros(p.shape(), p.dtype(), p.device()));
   }
@@ -69,7 +69,7 @@ std::vector<std::string> sgd_kinds(const Sgd::Options& options) {
   return {"momentum_buffer"};
 }
 
-std::vector<std::string> adam_kinds(const AdamOptions& options) {
+std::vector<std::string> adam_kinds(const Adam::Options& options) {
   if (options.amsgrad) return {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
   return {"exp_avg", "exp_avg_sq"};
 }
@@ -111,6 +111,16 @@ Adam::Adam(std::vector<NamedParameter> parameters, const Options& o, bool decoup
         "Adam: betas {} and {}; both must be in [0, 1)", o.beta1, o.beta2);
   check(o.eps >= 0, "Adam: eps {}; it must not be negative", o.eps);
 }
+
+AdamW::AdamW(std::vector<NamedParameter> parameters, const Options& o)
+    : Adam(std::move(parameters),
+           {.learning_rate = o.learning_rate,
+            .beta1 = o.beta1,
+            .beta2 = o.beta2,
+            .eps = o.eps,
+            .weight_decay = o.weight_decay,
+            .amsgrad = o.amsgrad},
+           true) {}
 
 void Adam::update(const std::vector<std::size_t>& active, double grad_scale, Ema* ema,
                   double ema_decay) {

@@ -79,20 +79,18 @@ class Sgd final : public Optimizer {
   Options options_;
 };
 
-struct AdamOptions {
-  double learning_rate = 1e-3;
-  double beta1 = 0.9, beta2 = 0.999;
-  double eps = 1e-8;
-  double weight_decay = 0;
-  bool amsgrad = false;  // divide by the largest v so far (Reddi et al. 2018)
-};
-
 // g = grad + weight_decay p; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
 // p -= lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps). Kingma & Ba 2015, algorithm 1;
 // torch.optim.Adam.
 class Adam : public Optimizer {
  public:
-  using Options = AdamOptions;
+  struct Options {
+    double learning_rate = 1e-3;
+    double beta1 = 0.9, beta2 = 0.999;
+    double eps = 1e-8;
+    double weight_decay = 0;
+    bool amsgrad = false;  // divide by the largest v so far (Reddi et al. 2018)
+  };
   Adam(std::vector<NamedParameter> parameters, const Options& options)
       : Adam(std::move(parameters), options, false) {}
 
@@ -107,11 +105,17 @@ class Adam : public Optimizer {
 };
 
 // Adam whose weight decay is p *= 1 - lr weight_decay instead (Loshchilov & Hutter 2019).
-// torch.optim.AdamW, but for the default weight decay, which here is 0 too.
+// torch.optim.AdamW.
 class AdamW final : public Adam {
  public:
-  AdamW(std::vector<NamedParameter> parameters, const Options& options)
-      : Adam(std::move(parameters), options, true) {}
+  struct Options {
+    double learning_rate = 1e-3;
+    double beta1 = 0.9, beta2 = 0.999;
+    double eps = 1e-8;
+    double weight_decay = 1e-2;
+    bool amsgrad = false;
+  };
+  AdamW(std::vector<NamedParameter> parameters, const Options& options);
 };
 
 // The 2-norm of all gradients as one vector; its bits do not depend on the threads. Parameters

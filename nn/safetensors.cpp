@@ -1,77 +1,19 @@
 #include <ebb/nn/atomic_file.h>
+#include <ebb/nn/file_types.h>
 #include <ebb/nn/safetensors.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 
 namespace ebb {
 
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the data is read as it lies");
-
 using nlohmann::json;
 
 constexpr std::uint64_t max_header = 100'000'000;
-
-// A type in a file: its name and width there, the type it has here, and how it gets there.
-struct FileType {
-  std::string_view name;
-  std::size_t width;
-  DType dtype;
-  void (*convert)(const void* from, void* to, std::int64_t count);  // null: the same bytes
-};
-
-float half_to_float(std::uint16_t half) {
-  const std::uint32_t magnitude = half & 0x7fffu;
-  float value;
-  if (magnitude >= 0x7c00u)  // infinity, NaN
-    value = std::bit_cast<float>(0x7f800000u | (magnitude << 13));
-  else if (magnitude >= 0x0400u)  // the exponent's bias goes from 15 to 127
-    value = std::bit_cast<float>((magnitude << 13) + (112u << 23));
-  else  // subnormal
-    value = static_cast<float>(magnitude) * 0x1p-24f;
-  return half & 0x8000u ? -value : value;
-}
-
-float bfloat_to_float(std::uint16_t bits) {
-  return std::bit_cast<float>(std::uint32_t{bits} << 16);
-}
-
-template <class From, class To, auto function>
-void convert_each(const void* from, void* to, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i)
-    static_cast<To*>(to)[i] = function(static_cast<const From*>(from)[i]);
-}
-template <class From>
-void widen(const void* from, void* to, std::int64_t count) {
-  std::copy_n(static_cast<const From*>(from), count, static_cast<std::int64_t*>(to));
-}
-
-constexpr std::array<FileType, 12> file_types{{
-    {"F32", 4, DType::float32, nullptr},
-    {"F64", 8, DType::float64, nullptr},
-    {"I64", 8, DType::int64, nullptr},
-    {"F16", 2, DType::float32, convert_each<std::uint16_t, float, half_to_float>},
-    {"BF16", 2, DType::float32, convert_each<std::uint16_t, float, bfloat_to_float>},
-    {"BOOL", 1, DType::int64, widen<std::uint8_t>},
-    {"U8", 1, DType::int64, widen<std::uint8_t>},
-    {"I8", 1, DType::int64, widen<std::int8_t>},
-    {"U16", 2, DType::int64, widen<std::uint16_t>},
-    {"I16", 2, DType::int64, widen<std::int16_t>},
-    {"U32", 4, DType::int64, widen<std::uint32_t>},
-    {"I32", 4, DType::int64, widen<std::int32_t>},
-}};
-
-std::string_view file_name_of(DType dtype) {
-  return dtype == DType::float32 ? "F32" : dtype == DType::float64 ? "F64" : "I64";
-}
 
 // What the header says of one tensor.
 struct Entry {
@@ -93,7 +35,7 @@ json parse_header(const std::string& path, const std::string& text) {
     if (event == Event::object_end) keys.pop_back();
     if (event == Event::key)
       check(keys.back().insert(value.get<std::string>()).second,
-            "{}: the header has the key '{}' twice; {}", path, value.get<std::string>(), mend);
+            "{}: the header has the key {:?} twice; {}", path, value.get<std::string>(), mend);
     return true;
   };
   try {
@@ -106,7 +48,7 @@ json parse_header(const std::string& path, const std::string& text) {
 }
 
 std::uint64_t unsigned_in(const std::string& path, const std::string& name, const json& value) {
-  check(value.is_number_unsigned(), "{}: tensor '{}' has {} where a size belongs; {}", path, name,
+  check(value.is_number_unsigned(), "{}: tensor {:?} has {} where a size belongs; {}", path, name,
         value.dump(-1, ' ', true), mend);
   return value.get<std::uint64_t>();
 }
@@ -118,11 +60,11 @@ Shape parse_shape(const std::string& path, const std::string& name, const json& 
   for (const json& value : sizes) {
     const std::uint64_t size = unsigned_in(path, name, value);
     check(size <= INT64_MAX && !__builtin_mul_overflow(bytes, size, &bytes) && bytes <= INT64_MAX,
-          "{}: the sizes of tensor '{}' overflow; {}", path, name, mend);
+          "{}: the sizes of tensor {:?} overflow; {}", path, name, mend);
     result.push_back(static_cast<std::int64_t>(size));
   }
   check(result.size() <= Shape::max_rank,
-        "{}: tensor '{}' has {} dimensions, at most {} are "
+        "{}: tensor {:?} has {} dimensions, at most {} are "
         "supported; reshape it before saving",
         path, name, result.size(), Shape::max_rank);
   return Shape(result);
@@ -131,23 +73,22 @@ Shape parse_shape(const std::string& path, const std::string& name, const json& 
 Entry parse_entry(const std::string& path, const std::string& name, const json& info) {
   const auto member = [&](const char* key, json::value_t type) -> const json& {
     const bool good = info.is_object() && info.contains(key) && info[key].type() == type;
-    check(good, "{}: tensor '{}' has no valid '{}' in the header; {}", path, name, key, mend);
+    check(good, "{}: tensor {:?} has no valid {:?} in the header; {}", path, name, key, mend);
     return info[key];
   };
   const std::string dtype = member("dtype", json::value_t::string).get<std::string>();
-  const auto type = std::find_if(file_types.begin(), file_types.end(),
-                                 [&](const FileType& t) { return t.name == dtype; });
-  check(type != file_types.end(), "{}: tensor '{}' has type {}; convert it to F32, F64 or I64",
-        path, name, dtype);
+  const FileType* type = find_file_type(&FileType::safetensors, dtype);
+  check(type != nullptr, "{}: tensor {:?} has type {:?}; convert it to F32, F64 or I64", path, name,
+        dtype);
   const Shape shape = parse_shape(path, name, member("shape", json::value_t::array), type->width);
   const json& offsets = member("data_offsets", json::value_t::array);
-  check(offsets.size() == 2, "{}: tensor '{}' has {} data_offsets instead of 2; {}", path, name,
+  check(offsets.size() == 2, "{}: tensor {:?} has {} data_offsets instead of 2; {}", path, name,
         offsets.size(), mend);
   const std::uint64_t begin = unsigned_in(path, name, offsets[0]);
   const std::uint64_t end = unsigned_in(path, name, offsets[1]);
   const auto bytes = static_cast<std::uint64_t>(shape.numel()) * type->width;
   check(begin <= end && end - begin == bytes,
-        "{}: tensor '{}', {} {}, needs {} bytes and its data_offsets are [{}, {}]; {}", path, name,
+        "{}: tensor {:?}, {} {}, needs {} bytes and its data_offsets are [{}, {}]; {}", path, name,
         dtype, shape, bytes, begin, end, mend);
   return {name, *type, shape, begin, end};
 }
@@ -156,7 +97,7 @@ std::map<std::string, std::string> parse_metadata(const std::string& path, const
   std::map<std::string, std::string> result;
   check(values.is_object(), "{}: __metadata__ is no object; {}", path, mend);
   for (const auto& [key, value] : values.items()) {
-    check(value.is_string(), "{}: __metadata__ '{}' is no string; {}", path, key, mend);
+    check(value.is_string(), "{}: __metadata__ {:?} is no string; {}", path, key, mend);
     result[key] = value.get<std::string>();
   }
   return result;
@@ -169,49 +110,13 @@ void check_layout(const std::string& path, std::vector<Entry>& entries, std::uin
   });
   std::uint64_t at = 0;
   for (const Entry& e : entries) {
-    check(e.begin == at, "{}: the data of tensor '{}' begins at {} and should at {} ({}); {}", path,
+    check(e.begin == at, "{}: the data of tensor {:?} begins at {} and should at {} ({}); {}", path,
           e.name, e.begin, at, e.begin < at ? "overlap" : "hole", mend);
     at = e.end;
   }
   check(at <= data_bytes, "{}: truncated: the header needs {} bytes of data, {} are there; {}",
         path, at, data_bytes, mend);
   check(at == data_bytes, "{}: {} bytes follow the last tensor; {}", path, data_bytes - at, mend);
-}
-
-class Reader {
- public:
-  explicit Reader(const std::string& path) : path_(path) {
-    std::error_code error;
-    size_ = std::filesystem::file_size(path, error);
-    check(!error, "{}: cannot read it: {}", path, error.message());
-    stream_.open(path, std::ios::binary);
-    check(stream_.is_open(), "{}: cannot open it: {}", path, std::strerror(errno));
-  }
-  std::uint64_t size() const { return size_; }
-  void read(void* to, std::uint64_t bytes) {
-    stream_.read(static_cast<char*>(to), static_cast<std::streamsize>(bytes));
-    check(stream_.good(), "{}: cannot read all of it: {}; {}", path_,
-          stream_.eof() ? "it became shorter" : std::strerror(errno), mend);
-  }
-
- private:
-  std::string path_;
-  std::uint64_t size_ = 0;
-  std::ifstream stream_;
-};
-
-Tensor read_tensor(Reader& reader, const Entry& entry) {
-  Tensor tensor = Tensor::empty(entry.shape, entry.type.dtype);
-  if (tensor.numel() == 0) return tensor;
-  if (!entry.type.convert) {
-    reader.read(tensor.raw(), tensor.bytes());
-    return tensor;
-  }
-  // 8-byte words, so that every type is aligned.
-  std::vector<std::uint64_t> words((entry.end - entry.begin + 7) / 8);
-  reader.read(words.data(), entry.end - entry.begin);
-  entry.type.convert(words.data(), tensor.raw(), tensor.numel());
-  return tensor;
 }
 
 }  // namespace
@@ -224,23 +129,23 @@ bool Safetensors::contains(std::string_view name) const {
 const Tensor& Safetensors::operator[](std::string_view name) const {
   for (const NamedTensor& t : tensors)
     if (t.name == name) return t.tensor;
-  fail("safetensors: no tensor named '{}' among {}", name, tensors.size());
+  fail("safetensors: no tensor named {:?} among {}", name, tensors.size());
 }
 
 Safetensors read_safetensors(const std::string& path) {
-  Reader reader(path);
-  check(reader.size() >= 8, "{}: {} bytes are too short for a safetensors file; {}", path,
-        reader.size(), mend);
+  InputFile file(path);
+  check(file.size() >= 8, "{}: {} bytes are too short for a safetensors file; {}", path,
+        file.size(), mend);
   std::uint64_t length = 0;
-  reader.read(&length, 8);
+  file.read(&length, 8);
   check(length <= max_header,
         "{}: the header would have {} bytes, at most {} are allowed; is this "
         "a safetensors file?",
         path, length, max_header);
-  check(length <= reader.size() - 8, "{}: truncated: the header has {} bytes, {} are there; {}",
-        path, length, reader.size() - 8, mend);
+  check(length <= file.size() - 8, "{}: truncated: the header has {} bytes, {} are there; {}", path,
+        length, file.size() - 8, mend);
   std::string text(length, '\0');
-  reader.read(text.data(), length);
+  file.read(text.data(), length);
   // nlohmann takes a zero byte for the end.
   check(text.starts_with('{') && text.find('\0') == std::string::npos,
         "{}: the header is no JSON object; is this a safetensors file?", path);
@@ -254,9 +159,9 @@ Safetensors read_safetensors(const std::string& path) {
     else
       entries.push_back(parse_entry(path, name, info));
   }
-  check_layout(path, entries, reader.size() - 8 - length);
+  check_layout(path, entries, file.size() - 8 - length);
   for (const Entry& entry : entries)
-    result.tensors.push_back({entry.name, read_tensor(reader, entry)});
+    result.tensors.push_back({entry.name, read_elements(file, entry.type, entry.shape)});
   return result;
 }
 
@@ -265,9 +170,9 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor>& 
   std::vector<NamedTensor> ordered = tensors;
   std::set<std::string_view> names;
   for (const NamedTensor& t : ordered) {
-    check(t.tensor.defined(), "{}: tensor '{}' is undefined; leave it out", path, t.name);
+    check(t.tensor.defined(), "{}: tensor {:?} is undefined; leave it out", path, t.name);
     check(t.name != "__metadata__", "{}: no tensor can be named __metadata__; rename it", path);
-    check(names.insert(t.name).second, "{}: two tensors are named '{}'; rename one", path, t.name);
+    check(names.insert(t.name).second, "{}: two tensors are named {:?}; rename one", path, t.name);
   }
   std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) {
     return size_of(a.tensor.dtype()) > size_of(b.tensor.dtype());
@@ -278,7 +183,7 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor>& 
   std::uint64_t at = 0;
   for (const NamedTensor& t : ordered) {
     const std::uint64_t end = at + t.tensor.bytes();
-    header[t.name] = {{"dtype", file_name_of(t.tensor.dtype())},
+    header[t.name] = {{"dtype", file_type_of(t.tensor.dtype()).safetensors},
                       {"shape", t.tensor.shape().vector()},
                       {"data_offsets", {at, end}}};
     at = end;

@@ -66,7 +66,7 @@ TEST_SUITE("safetensors") {
     CHECK(file["none"].shape() == Shape{3, 0, 2});
     CHECK(file.contains("é \"\\\n"));
     CHECK_FALSE(file.contains("e"));
-    CHECK_THROWS_WITH(file["e"], "safetensors: no tensor named 'e' among 6");
+    CHECK_THROWS_WITH(file["e"], "safetensors: no tensor named \"e\" among 6");
   }
 
   TEST_CASE("the same tensors give the same bytes, 8-byte types first, all aligned") {
@@ -163,30 +163,30 @@ TEST_SUITE("safetensors") {
          "nested too deeply"},
         {with_length(R"({"t":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},)"
                      R"("t":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}})"),
-         "key 't' twice"},
+         R"(key "t" twice)"},
         {one(R"({"dtype":"F32","dtype":"F32","shape":[0],"data_offsets":[0,0]})"),
-         "key 'dtype' twice"},
-        {with_length(R"({"__metadata__":{"a":"1","a":"2"}})"), "key 'a' twice"},
-        {with_length(R"({"__metadata__":{"a":1}})"), "__metadata__ 'a' is no string"},
+         R"(key "dtype" twice)"},
+        {with_length(R"({"__metadata__":{"a":"1","a":"2"}})"), R"(key "a" twice)"},
+        {with_length(R"({"__metadata__":{"a":1}})"), R"(__metadata__ "a" is no string)"},
         {with_length(R"({"__metadata__":["a"]})"), "__metadata__ is no object"},
-        {one("3"), "no valid 'dtype'"},
-        {one(R"({"shape":[0],"data_offsets":[0,0]})"), "no valid 'dtype'"},
-        {one(R"({"dtype":7,"shape":[0],"data_offsets":[0,0]})"), "no valid 'dtype'"},
-        {one(R"({"dtype":"F33","shape":[0],"data_offsets":[0,0]})"), "type F33"},
-        {one(R"({"dtype":"F32","data_offsets":[0,0]})"), "no valid 'shape'"},
-        {one(R"({"dtype":"F32","shape":{"a":1},"data_offsets":[0,0]})"), "no valid 'shape'"},
+        {one("3"), R"(no valid "dtype")"},
+        {one(R"({"shape":[0],"data_offsets":[0,0]})"), R"(no valid "dtype")"},
+        {one(R"({"dtype":7,"shape":[0],"data_offsets":[0,0]})"), R"(no valid "dtype")"},
+        {one(R"({"dtype":"F33","shape":[0],"data_offsets":[0,0]})"), "type \"F33\""},
+        {one(R"({"dtype":"F32","data_offsets":[0,0]})"), R"(no valid "shape")"},
+        {one(R"({"dtype":"F32","shape":{"a":1},"data_offsets":[0,0]})"), R"(no valid "shape")"},
         {one(R"({"dtype":"F32","shape":[-1],"data_offsets":[0,0]})"), "has -1 where a size"},
         {one(R"({"dtype":"F32","shape":[1.0],"data_offsets":[0,4]})"), "has 1.0 where a size"},
         {one(R"({"dtype":"F32","shape":["1"],"data_offsets":[0,4]})"), "has \"1\" where a size"},
         {one(R"({"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]})"),
-         "sizes of tensor 't' overflow"},
+         R"(sizes of tensor "t" overflow)"},
         {one(R"({"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]})"),
-         "sizes of tensor 't' overflow"},
+         R"(sizes of tensor "t" overflow)"},
         {one(R"({"dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,0]})"),
          "where a size"},
         {one(R"({"dtype":"F32","shape":[1,1,1,1,1,1,1,1,0],"data_offsets":[0,0]})"),
          "has 9 dimensions"},
-        {one(R"({"dtype":"F32","shape":[0]})"), "no valid 'data_offsets'"},
+        {one(R"({"dtype":"F32","shape":[0]})"), R"(no valid "data_offsets")"},
         {one(R"({"dtype":"F32","shape":[0],"data_offsets":[0]})"), "1 data_offsets"},
         {one(R"({"dtype":"F32","shape":[0],"data_offsets":[0,-4]})"), "has -4"},
         {one(R"({"dtype":"F32","shape":[1],"data_offsets":[8,4]})"), "are [8, 4]"},
@@ -194,10 +194,10 @@ TEST_SUITE("safetensors") {
         {with_length(good, "1234567"), "truncated: the header needs 8 bytes of data, 7"},
         {with_length(good, "123456789"), "1 bytes follow the last tensor"},
         {with_length("{}", "1"), "1 bytes follow the last tensor"},
-        {two("[0,8]", "[12,20]", data20), "'b' begins at 12 and should at 8 (hole)"},
-        {two("[4,12]", "[12,20]", data20), "'a' begins at 4 and should at 0 (hole)"},
-        {two("[0,8]", "[4,12]", data16), "'b' begins at 4 and should at 8 (overlap)"},
-        {two("[0,8]", "[0,8]", data8), "'b' begins at 0 and should at 8 (overlap)"},
+        {two("[0,8]", "[12,20]", data20), R"x("b" begins at 12 and should at 8 (hole))x"},
+        {two("[4,12]", "[12,20]", data20), R"x("a" begins at 4 and should at 0 (hole))x"},
+        {two("[0,8]", "[4,12]", data16), R"x("b" begins at 4 and should at 8 (overlap))x"},
+        {two("[0,8]", "[0,8]", data8), R"x("b" begins at 0 and should at 8 (overlap))x"},
     };
     const std::string path = folder / "bad.safetensors";
     for (const auto& [bytes, cause] : cases) {
@@ -229,7 +229,7 @@ TEST_SUITE("safetensors") {
     put(path, "kept");
     const Tensor t = Tensor::ones({1});
     CHECK_THROWS_WITH(write_safetensors(path, {{"a", t}, {"a", t}}),
-                      (path + ": two tensors are named 'a'; rename one").c_str());
+                      (path + ": two tensors are named \"a\"; rename one").c_str());
     CHECK_THROWS_AS(write_safetensors(path, {{"a", Tensor()}}), Error);
     CHECK_THROWS_AS(write_safetensors(path, {{"__metadata__", t}}), Error);
     CHECK_THROWS_AS(write_safetensors(path, {{"a\xff", t}}), Error);

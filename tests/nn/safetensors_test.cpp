@@ -1,7 +1,9 @@
 #include <doctest/doctest.h>
 #include <ebb/nn/safetensors.h>
+#include <sys/resource.h>
 
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -169,6 +171,7 @@ TEST_SUITE("safetensors") {
         {with_length(R"({"__metadata__":{"a":"1","a":"2"}})"), R"(key "a" twice)"},
         {with_length(R"({"__metadata__":{"a":1}})"), R"(__metadata__ "a" is no string)"},
         {with_length(R"({"__metadata__":["a"]})"), "__metadata__ is no object"},
+        {with_length(R"({"a\nb\u001b":3})"), R"(tensor "a\nb\x1b" has no valid)"},
         {one("3"), R"(no valid "dtype")"},
         {one(R"({"shape":[0],"data_offsets":[0,0]})"), R"(no valid "dtype")"},
         {one(R"({"dtype":7,"shape":[0],"data_offsets":[0,0]})"), R"(no valid "dtype")"},
@@ -245,6 +248,32 @@ TEST_SUITE("safetensors") {
     CHECK(std::filesystem::is_character_file("/dev/full"));
   }
 
+  TEST_CASE("a disk that fills up on the way leaves the old file and nothing else") {
+    TemporaryFolder folder;
+    const std::string path = folder / "weights";
+    write_safetensors(path, {{"a", Tensor::ones({3})}});
+    const std::string before = contents_of(path);
+    // The largest file that the system allows stands for the free space.
+    rlimit old_limit;
+    ::getrlimit(RLIMIT_FSIZE, &old_limit);
+    const auto old_handler = ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit low{10'000, old_limit.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &low);
+    std::string message = "no error";
+    try {
+      write_safetensors(path, {{"a", Tensor::ones({5000})}});
+    } catch (const Error& e) {
+      message = e.what();
+    }
+    ::setrlimit(RLIMIT_FSIZE, &old_limit);
+    ::signal(SIGXFSZ, old_handler);
+    CHECK(message == path +
+                         ": cannot write it: File too large; choose another place (an earlier file "
+                         "of that name is unchanged)");
+    CHECK(contents_of(path) == before);
+    CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+  }
+
   TEST_CASE("a file that cannot be written leaves the old one and nothing else") {
     TemporaryFolder folder;
     CHECK_THROWS_WITH_AS(write_safetensors(folder / "no/such/place", {}),
@@ -255,10 +284,7 @@ TEST_SUITE("safetensors") {
     write_safetensors(path, {{"a", Tensor::ones({1})}});
     CHECK(std::filesystem::is_symlink(path));
     CHECK(read_safetensors(folder / "real").tensors.size() == 1);
-    int files = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path()))
-      ++files;
-    CHECK(files == 2);
+    CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 2);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 namespace ebb::apps {
 namespace {
@@ -25,7 +26,10 @@ void write_out(std::string_view text) {
 
 void flush_out() { check_out(std::fflush(stdout) == 0 && !std::ferror(stdout)); }
 
-void note(std::string_view line) { fmt::print(stderr, "ebb: {}\n", line); }
+void note(std::string_view line) {
+  const std::string text = fmt::format("ebb: {}\n", line);
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
 
 bool stderr_is_terminal() {
   const char* no_color = std::getenv("NO_COLOR");

@@ -32,7 +32,7 @@ void print(fmt::format_string<Args...> format, Args&&... args) {
   write_out(fmt::format(format, std::forward<Args>(args)...));
 }
 
-// A remark for the reader, to stderr: one line, "ebb: ...".
+// A remark for the reader, to stderr: one line, "ebb: ...". Nobody reading it is no error.
 void note(std::string_view line);
 
 // Whether stderr is a terminal that may be drawn on: NO_COLOR unset or empty, TERM not "dumb".

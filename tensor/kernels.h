@@ -5,6 +5,7 @@
 #pragma once
 
 #include <ebb/tensor/conv.h>
+#include <ebb/tensor/norm.h>
 #include <ebb/tensor/optim.h>
 #include <ebb/tensor/pointwise.h>
 #include <ebb/tensor/pool.h>
@@ -25,6 +26,19 @@ struct View {
 };
 
 enum class Scan : std::uint8_t { sum, product };
+
+// x (samples, positions, channels); statistics over the positions and the channels / groups
+// neighbouring channels of a group.
+struct Groups {
+  std::int64_t samples, positions, channels, groups;
+};
+
+// Along one side of an image: output i is sum_k weight[k] x[source[k]], k from first[i] up to
+// first[i + 1].
+struct Taps {
+  std::vector<std::int64_t> first{0}, source;
+  std::vector<double> weight;
+};
 
 struct Kernels {
   // Memory. `upload` and `download` copy from and to the host, `copy` within the device.
@@ -65,6 +79,23 @@ struct Kernels {
                  Tensor& out) = nullptr;
   void (*scatter_add)(const Tensor& grad, const Along& along, const Tensor& index, const View& at,
                       Tensor& x) = nullptr;
+
+  // Products of matrices. bmm: a and b of rank 3.
+  void (*bmm)(const Tensor& a, const Tensor& b, bool trans_a, bool trans_b, Tensor& out) = nullptr;
+  void (*linear)(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& out) = nullptr;
+
+  // Normalisation (see norm.h). weight and bias may be undefined; then so are their gradients.
+  void (*group_norm)(const Tensor& x, const Groups& groups, const Tensor& weight,
+                     const Tensor& bias, double eps, bool silu, Normalized& out) = nullptr;
+  void (*group_norm_backward)(const Tensor& grad, const Tensor& x, const Groups& groups,
+                              const Tensor& weight, const Tensor& bias, const Tensor& mean,
+                              const Tensor& rstd, bool silu, NormGradients& out) = nullptr;
+
+  // Pooling and resizing (see pool.h).
+  void (*max_pool2d)(const Tensor& x, const Pool2dOptions& options, Tensor& out) = nullptr;
+  void (*max_pool2d_backward)(const Tensor& grad, const Tensor& x, const Pool2dOptions& options,
+                              Tensor& dx) = nullptr;  // dx starts as zeros
+  void (*resample)(const Tensor& x, const Taps& rows, const Taps& columns, Tensor& out) = nullptr;
 
   // Convolutions: y from x; dx from dy, plus bias and activation (as a transposed convolution has
   // them); dw, and db where it is defined.

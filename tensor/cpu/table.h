@@ -13,5 +13,8 @@ void add_binary_kernels(Kernels& table);
 void add_reduce_kernels(Kernels& table);
 void add_along_kernels(Kernels& table);
 void add_layout_kernels(Kernels& table);
+void add_matmul_kernels(Kernels& table);
+void add_norm_kernels(Kernels& table);
+void add_pool_kernels(Kernels& table);
 
 }  // namespace ebb::cpu

@@ -1,17 +1,16 @@
 #include <doctest/doctest.h>
 #include <ebb/tensor/layout.h>
-#include <ebb/tensor/pointwise.h>
 
 #include <cmath>
 #include <limits>
+
+#include "tests/tensor/numbers.h"
 
 namespace ebb {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double inf = std::numeric_limits<double>::infinity();
-
-std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
 
 TEST_CASE("binary functions broadcast by NumPy's rule") {
   const Tensor column = Tensor::from<float>({1, 2, 3}, {3, 1});
@@ -32,10 +31,10 @@ TEST_CASE("every pattern of broadcasting agrees with indexing by hand") {
       if (pattern >> d & 1) sa.set(d, 1);
       if (pattern >> (d + 4) & 1) sb.set(d, 1);
     }
-    const auto numbers = [](const Shape& shape, double scale) {
+    const auto counted = [](const Shape& shape, double scale) {
       return mul(Tensor::arange(shape.numel(), DType::float32).reshape(shape), scale);
     };
-    const Tensor a = numbers(sa, 1), b = numbers(sb, 1000);
+    const Tensor a = counted(sa, 1), b = counted(sb, 1000);
     const Tensor y = add(a, b);
     const auto sum = values(y), as = values(a), bs = values(b);
     const auto at = [](const Shape& shape, const std::array<std::int64_t, 4>& i) {

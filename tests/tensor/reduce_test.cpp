@@ -1,21 +1,13 @@
 #include <doctest/doctest.h>
 #include <ebb/tensor/layout.h>
-#include <ebb/tensor/pointwise.h>
 #include <ebb/tensor/reduce.h>
 
 #include <cmath>
 
+#include "tests/tensor/numbers.h"
+
 namespace ebb {
 namespace {
-
-std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
-
-// Irregular values in (-1, 1).
-Tensor numbers(const Shape& shape, DType dtype = DType::float32) {
-  return sin(mul(square(add(Tensor::arange(shape.numel(), DType::float64), 1.0)), 0.37))
-      .reshape(shape)
-      .to(dtype);
-}
 
 TEST_CASE("sums over every choice of dimensions") {
   const Shape shape{3, 4, 5, 7};

@@ -1,0 +1,129 @@
+#include <ebb/tensor/layout.h>
+#include <ebb/tensor/matmul.h>
+#include <ebb/tensor/operands.h>
+#include <ebb/tensor/pointwise.h>
+#include <ebb/tensor/reduce.h>
+
+#include <cmath>
+
+namespace ebb {
+
+namespace {
+
+// All but the last two dimensions.
+Shape batch_of(const Shape& shape) {
+  return Shape(std::vector<std::int64_t>(shape.begin(), shape.end() - 2));
+}
+
+Shape matrices(Shape batch, std::int64_t rows, std::int64_t columns) {
+  return batch.with(batch.rank(), rows).with(batch.rank() + 1, columns);
+}
+
+}  // namespace
+
+Tensor bmm(const Tensor& a, const Tensor& b, bool trans_a, bool trans_b) {
+  const auto [device, dtype] = common_operands("bmm", {&a, &b});
+  check_floating("bmm", a);
+  check(a.rank() >= 2 && b.rank() >= 2, "bmm: shapes {} and {}; both need two dimensions or more",
+        a.shape(), b.shape());
+  const Shape batch = batch_of(a.shape());
+  check(batch == batch_of(b.shape()), "bmm: shapes {} and {} differ before the last two dimensions",
+        a.shape(), b.shape());
+  const std::int64_t m = a.size(trans_a ? -1 : -2), k = a.size(trans_a ? -2 : -1);
+  const std::int64_t n = b.size(trans_b ? -2 : -1);
+  check(k == b.size(trans_b ? -1 : -2),
+        "bmm: shapes {}{} and {}{}: the inner sizes {} and {} differ", a.shape(),
+        trans_a ? " transposed" : "", b.shape(), trans_b ? " transposed" : "", k,
+        b.size(trans_b ? -1 : -2));
+  const std::int64_t count = batch.numel();
+  const auto stack = [count](const Tensor& x) {
+    return x.reshape(Shape{count, x.size(-2), x.size(-1)});
+  };
+  Tensor out = Tensor::empty({count, m, n}, dtype, device);
+  use("bmm", device, kernels(device).bmm)(stack(a), stack(b), trans_a, trans_b, out);
+  return out.reshape(matrices(batch, m, n));
+}
+
+Tensor matmul(const Tensor& a, const Tensor& b) {
+  common_operands("matmul", {&a, &b});
+  check_floating("matmul", a);
+  check(a.rank() >= 1 && b.rank() >= 1, "matmul: shapes {} and {}; both need one dimension or more",
+        a.shape(), b.shape());
+  if (a.rank() == 1) {
+    const Tensor y = matmul(a.reshape(a.shape().with(0, 1)), b);
+    return y.reshape(y.shape().without(b.rank() == 1 ? 0 : -2));
+  }
+  if (b.rank() == 1) {
+    const Tensor y = matmul(a, b.reshape(b.shape().with(1, 1)));
+    return y.reshape(y.shape().without(-1));
+  }
+  const std::int64_t m = a.size(-2), k = a.size(-1), n = b.size(-1);
+  check(k == b.size(-2), "matmul: shapes {} and {}: the inner sizes {} and {} differ", a.shape(),
+        b.shape(), k, b.size(-2));
+  const Shape batch_a = batch_of(a.shape()), batch_b = batch_of(b.shape());
+  const Shape batch = broadcast_shapes("matmul", batch_a, batch_b);
+  // One matrix for all rows of a: the rows are one tall matrix.
+  if (batch_b.numel() == 1 && batch == batch_a)
+    return bmm(a.reshape(Shape{batch.numel() * m, k}), b.reshape(Shape{k, n}))
+        .reshape(matrices(batch, m, n));
+  return bmm(broadcast_to(a, matrices(batch, m, k)), broadcast_to(b, matrices(batch, k, n)));
+}
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  const auto [device, dtype] = common_operands("linear", {&x, &weight});
+  check_floating("linear", x);
+  check(weight.rank() == 2 && x.rank() >= 1 && x.size(-1) == weight.size(1),
+        "linear: input {} and weight {}; the input's last size must be the weight's second",
+        x.shape(), weight.shape());
+  const std::int64_t inputs = weight.size(1), outputs = weight.size(0);
+  if (bias.defined()) {
+    common_operands("linear", {&weight, &bias});
+    check(bias.shape() == Shape{outputs}, "linear: bias {} for weight {}; it must have shape {}",
+          bias.shape(), weight.shape(), Shape{outputs});
+  }
+  Shape shape = x.shape();
+  shape.set(-1, outputs);
+  const std::int64_t rows = x.shape().without(-1).numel();
+  Tensor out = Tensor::empty({rows, outputs}, dtype, device);
+  use("linear", device, kernels(device).linear)(x.reshape(Shape{rows, inputs}), weight, bias, out);
+  return out.reshape(shape);
+}
+
+namespace {
+
+double scale_of(double scale, const Tensor& q) {
+  return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(q.size(-1)));
+}
+
+void check_attention(const Tensor& q, const Tensor& k, const Tensor& v) {
+  constexpr std::string_view name = "scaled_dot_product_attention";
+  common_operands(name, {&q, &k, &v});
+  check_floating(name, q);
+  bool fits = q.rank() >= 2 && q.rank() == k.rank() && q.rank() == v.rank();
+  for (std::int64_t d = 0; fits && d < q.rank() - 2; ++d)
+    fits = q.size(d) == k.size(d) && q.size(d) == v.size(d);
+  check(fits && q.size(-1) == k.size(-1) && k.size(-2) == v.size(-2),
+        "{}: query {}, key {} and value {}; they must be (..., L, d), (..., S, d), (..., S, e)",
+        name, q.shape(), k.shape(), v.shape());
+}
+
+}  // namespace
+
+Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
+                                    double scale) {
+  check_attention(q, k, v);
+  return bmm(softmax(bmm(mul(q, scale_of(scale, q)), k, false, true), -1), v);
+}
+
+AttentionGradients scaled_dot_product_attention_backward(const Tensor& grad, const Tensor& q,
+                                                         const Tensor& k, const Tensor& v,
+                                                         double scale) {
+  check_attention(q, k, v);
+  const double s = scale_of(scale, q);
+  const Tensor scaled = mul(q, s);
+  const Tensor p = softmax(bmm(scaled, k, false, true), -1);
+  const Tensor ds = softmax_backward(bmm(grad, v, false, true), p, -1);
+  return {mul(bmm(ds, k), s), bmm(ds, scaled, true, false), bmm(p, grad, true, false)};
+}
+
+}  // namespace ebb

@@ -32,8 +32,8 @@ Tensor permute(const Tensor& x, const Dims& dims) {
   std::vector<std::int64_t> sizes;
   View from;
   for (std::size_t d = 0; valid && d < rank; ++d) {
-    const std::int64_t source = dims[d];
-    valid = source >= 0 && source < x.rank() && !seen[source];
+    const std::int64_t source = normalize_dim("permute", dims[d], x.rank());
+    valid = !seen[source];
     if (!valid) break;
     seen[source] = true;
     sizes.push_back(x.size(source));

@@ -6,7 +6,8 @@
 
 namespace ebb {
 
-// y[i_dims[0], i_dims[1], ...] = x[i_0, i_1, ...]; `dims` is a permutation of 0..rank-1.
+// y[i_dims[0], i_dims[1], ...] = x[i_0, i_1, ...]; `dims` is a permutation of 0..rank-1
+// (negative counts from the end).
 Tensor permute(const Tensor& x, const Dims& dims);
 Tensor transpose(const Tensor& x, std::int64_t a, std::int64_t b);
 // Between PyTorch's images and ours: (N,C,H,W) <-> (N,H,W,C).

@@ -4,9 +4,14 @@
 namespace ebb {
 namespace {
 
-// The cotangent before the fused activation. relu passes where its output is positive.
-Tensor before_relu(Activation activation, const Tensor& grad, const Tensor& y) {
-  return activation == Activation::relu ? unary_backward(Unary::relu, grad, y, y) : grad;
+// What backward needs of the output: relu passes where it is positive.
+Saved relu_output(std::string_view operation, Activation activation, const Tensor& y) {
+  return Saved(operation, activation == Activation::relu ? y : Tensor());
+}
+
+// The cotangent before the fused activation.
+Tensor before_relu(const Tensor& grad, const Saved& y) {
+  return y.get().defined() ? unary_backward(Unary::relu, grad, y.get(), y.get()) : grad;
 }
 
 }  // namespace
@@ -20,10 +25,10 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
       conv2d(x.value(), weight.value(), detail::value_or_none(bias), options, activation);
   return Variable::record(
       "conv2d", y, {x, weight, bias},
-      [options, activation, x = Saved("conv2d", x.value()),
-       weight = Saved("conv2d", weight.value()),
-       y = Saved("conv2d", y)](const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
-        const Tensor dy = before_relu(activation, grad, y.get());
+      [options, x = Saved("conv2d", x.value()), weight = Saved("conv2d", weight.value()),
+       y = relu_output("conv2d", activation, y)](const Tensor& grad,
+                                                 const Needs& needs) -> std::vector<Tensor> {
+        const Tensor dy = before_relu(grad, y);
         const Tensor& w = weight.get();
         std::vector<Tensor> result(3);
         if (needs[0])
@@ -44,23 +49,24 @@ Variable conv_transpose2d(const Variable& x, const Variable& weight, const Varia
     return silu(conv_transpose2d(x, weight, bias, options));
   const Tensor y =
       conv_transpose2d(x.value(), weight.value(), detail::value_or_none(bias), options, activation);
-  return Variable::record(
-      "conv_transpose2d", y, {x, weight, bias},
-      [options, activation, x = Saved("conv_transpose2d", x.value()),
-       weight = Saved("conv_transpose2d", weight.value()), y = Saved("conv_transpose2d", y)](
-          const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
-        const Tensor dy = before_relu(activation, grad, y.get());
-        const Tensor& w = weight.get();
-        std::vector<Tensor> result(3);
-        if (needs[0]) result[0] = conv_transpose2d_backward_data(dy, w, options);
-        if (needs[1] || needs[2]) {
-          ConvWeightGradients by =
-              conv_transpose2d_backward_weights(dy, x.get(), {w.size(2), w.size(3)}, options);
-          result[1] = by.weight;
-          result[2] = by.bias;
-        }
-        return result;
-      });
+  return Variable::record("conv_transpose2d", y, {x, weight, bias},
+                          [options, x = Saved("conv_transpose2d", x.value()),
+                           weight = Saved("conv_transpose2d", weight.value()),
+                           y = relu_output("conv_transpose2d", activation, y)](
+                              const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
+                            const Tensor dy = before_relu(grad, y);
+                            const Tensor& w = weight.get();
+                            std::vector<Tensor> result(3);
+                            if (needs[0])
+                              result[0] = conv_transpose2d_backward_data(dy, w, options);
+                            if (needs[1] || needs[2]) {
+                              ConvWeightGradients by = conv_transpose2d_backward_weights(
+                                  dy, x.get(), {w.size(2), w.size(3)}, options);
+                              result[1] = by.weight;
+                              result[2] = by.bias;
+                            }
+                            return result;
+                          });
 }
 
 }  // namespace ebb

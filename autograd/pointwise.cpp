@@ -51,11 +51,14 @@ Variable sub(const Variable& a, const Variable& b) {
 }
 
 Variable mul(const Variable& a, const Variable& b) {
+  // Each factor is kept for the other's gradient alone.
+  const Tensor for_b = b.requires_grad() ? a.value() : Tensor();
+  const Tensor for_a = a.requires_grad() ? b.value() : Tensor();
   return Variable::record(
       "mul", mul(a.value(), b.value()), {a, b},
-      [a = Saved("mul", a.value()), b = Saved("mul", b.value())](
+      [for_b = Saved("mul", for_b), for_a = Saved("mul", for_a)](
           const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
-        return {needs[0] ? grad * b.get() : Tensor(), needs[1] ? grad * a.get() : Tensor()};
+        return {needs[0] ? grad * for_a.get() : Tensor(), needs[1] ? grad * for_b.get() : Tensor()};
       });
 }
 

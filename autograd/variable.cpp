@@ -202,14 +202,18 @@ void Variable::backward(const Tensor& grad, bool retain_graph) const {
       const auto entry = cotangents.extract(node.get());
       gradients = node->rule(entry.mapped(), needs);
     }
-    check(gradients.size() == needs.size(), "backward: the rule of {} gave {} gradients for {} "
-          "inputs", node->operation, gradients.size(), needs.size());
+    check(gradients.size() == needs.size(),
+          "backward: the rule of {} gave {} gradients for {} "
+          "inputs",
+          node->operation, gradients.size(), needs.size());
     if (!retain_graph) node->rule = nullptr;
     for (std::size_t i = 0; i < needs.size(); ++i) {
       const Edge& edge = node->inputs[i];
       if (!needs[i] || !gradients[i].defined()) continue;
-      check(gradients[i].dtype() == edge.dtype, "backward: the rule of {} gave a {} gradient for "
-            "a {} input", node->operation, gradients[i].dtype(), edge.dtype);
+      check(gradients[i].dtype() == edge.dtype,
+            "backward: the rule of {} gave a {} gradient for "
+            "a {} input",
+            node->operation, gradients[i].dtype(), edge.dtype);
       Tensor gradient = std::move(gradients[i]);
       if (gradient.shape() != edge.shape) gradient = sum_to(gradient, edge.shape);
       if (edge.leaf != nullptr) {

@@ -80,8 +80,7 @@ Image resized(const Image& image, std::int64_t height, std::int64_t width) {
 
 Tensor to_tensor(const Image& image) {
   Tensor result = Tensor::empty({image.height, image.width, image.channels});
-  std::transform(image.pixels.begin(), image.pixels.end(), result.mutable_data<float>(),
-                 [](std::uint8_t byte) { return static_cast<float>(byte) / 127.5f - 1.0f; });
+  std::transform(image.pixels.begin(), image.pixels.end(), result.mutable_data<float>(), to_float);
   return result;
 }
 

@@ -35,6 +35,7 @@ Image with_channels(const Image& image, std::int64_t channels);
 Image resized(const Image& image, std::int64_t height, std::int64_t width);
 
 // Bytes 0..255 to [-1, 1] and back; the latter rounds and clamps. `image` is (H, W, C) float32.
+constexpr float to_float(std::uint8_t byte) { return static_cast<float>(byte) / 127.5f - 1.0f; }
 Tensor to_tensor(const Image& image);
 Image to_image(const Tensor& image);
 

@@ -47,10 +47,10 @@ void refused(const std::string& images, const std::string& labels, const char* w
   CHECK_THROWS_WITH_AS(mnist(images, labels, end), doctest::Contains(why), Error);
 }
 
-Image flat(std::int64_t height, std::int64_t width, std::vector<std::uint8_t> color) {
+Image flat(std::int64_t height, std::int64_t width, const std::vector<std::uint8_t>& color) {
   Image image{height, width, static_cast<std::int64_t>(color.size()), {}};
   for (std::int64_t i = 0; i < height * width; ++i)
-    image.pixels.insert(image.pixels.end(), color.begin(), color.end());
+    for (const std::uint8_t value : color) image.pixels.push_back(value);
   return image;
 }
 

@@ -115,6 +115,7 @@ Variable index_select(const Variable& x, std::int64_t dim, const Tensor& index) 
 
 Variable embedding(const Variable& weight, const Tensor& index) {
   check(weight.rank() == 2, "embedding: weight {} must be (count, width)", weight.shape());
+  check_index("embedding", index, weight.size(0));
   const Shape shape = index.shape().with(index.rank(), weight.size(1));
   return reshape(index_select(weight, 0, index.reshape({index.numel()})), shape.vector());
 }

@@ -44,6 +44,7 @@ Variable cross_entropy(const Variable& input, const Tensor& target) {
   check(input.rank() == 2 && target.shape() == Shape{input.size(0)},
         "cross_entropy: input {} must be (N, classes) and target {} (N)", input.shape(),
         target.shape());
+  check_index("cross_entropy", target, input.size(1));
   const Tensor column = target.reshape({target.numel(), 1});
   return neg(mean(gather(log_softmax(input, 1), 1, column)));
 }

@@ -5,8 +5,6 @@
 
 namespace ebb {
 
-namespace {
-
 void check_index(std::string_view operation, const Tensor& index, std::int64_t n) {
   check_defined(operation, index);
   check(index.dtype() == DType::int64, "{}: the index is {}; it must be int64", operation,
@@ -18,6 +16,8 @@ void check_index(std::string_view operation, const Tensor& index, std::int64_t n
   check(first >= 0 && last < n, "{}: index {} is out of range; it must be in [0, {})", operation,
         first < 0 ? first : last, n);
 }
+
+namespace {
 
 Along along_dim(const Shape& shape, std::int64_t dim) {
   Along along{1, shape[dim], 1};

@@ -25,8 +25,8 @@ Tensor stack(const std::vector<Tensor>& xs, std::int64_t dim);  // along a new d
 Tensor slice(const Tensor& x, std::int64_t dim, std::int64_t start, std::int64_t stop,
              std::int64_t step = 1);
 // A zero tensor of `shape` with `x` at those elements: the adjoint of slice.
-Tensor slice_backward(const Tensor& grad, const Shape& shape, std::int64_t dim,
-                      std::int64_t start, std::int64_t stop, std::int64_t step = 1);
+Tensor slice_backward(const Tensor& grad, const Shape& shape, std::int64_t dim, std::int64_t start,
+                      std::int64_t stop, std::int64_t step = 1);
 // One index along `dim`, which disappears.
 Tensor select(const Tensor& x, std::int64_t dim, std::int64_t index);
 Tensor flip(const Tensor& x, const Dims& dims);
@@ -34,6 +34,8 @@ Tensor flip(const Tensor& x, const Dims& dims);
 // PyTorch's order: (last dim before, after, last but one before, after, ...). Negative crops.
 Tensor pad(const Tensor& x, const std::vector<std::int64_t>& widths, double value = 0);
 
+// An Error that names `operation` unless every element of `index` is an int64 in [0, n).
+void check_index(std::string_view operation, const Tensor& index, std::int64_t n);
 // index: int64, same rank as x. gather: y[i][j] = x[i][index[i][j]] for dim = 1.
 Tensor gather(const Tensor& x, std::int64_t dim, const Tensor& index);
 // zeros(shape) with grad added at the gathered places.

@@ -27,7 +27,7 @@ Tensor ddpm(const Sampling& s, Tensor x, DdpmVariance variance) {
     const Estimate e = s.denoiser(x, from);
     const Posterior q = posterior(from, to);
     x = axpby(q.x, x, q.x0, e.x0);
-    if (i + 1 < s.steps()) add_(x, scaled_noise(s.draw("ddpm", x, i), from, to, variance, e));
+    if (to.sigma > 0) add_(x, scaled_noise(s.draw("ddpm", x, i), from, to, variance, e));
     s.observe(i, x, e.x0);
   }
   return x;

@@ -33,4 +33,18 @@ Posterior posterior(const Level& t, const Level& s) {
           between * s.sigma * s.sigma / variance_t};
 }
 
+Tensor move(const Tensor& x, const Level& from, const Level& to, const Tensor& slope) {
+  return axpby(to.alpha / from.alpha, x, to.sigma - to.alpha * from.ratio(), slope);
+}
+
+std::int64_t leave_pure_noise(const Sampling& s, Tensor& x) {
+  std::int64_t i = 0;
+  for (; i < s.steps() && s.grid[i].alpha == 0; ++i) {
+    const Estimate e = s.denoiser(x, s.grid[i]);
+    x = axpby(s.grid[i + 1].alpha, e.x0, s.grid[i + 1].sigma, e.eps);
+    s.observe(i, x, e.x0);
+  }
+  return i;
+}
+
 }  // namespace ebb

@@ -50,4 +50,10 @@ Posterior posterior(const Level& t, const Level& s);
 // between neighbours.
 double transition_variance(const Level& t, const Level& s);
 
+// A step of the ODE d (x / alpha) / d s = slope: alpha' (x / alpha + (s' - s) slope). alpha > 0.
+Tensor move(const Tensor& x, const Level& from, const Level& to, const Tensor& slope);
+// s is infinite where alpha = 0: takes the steps that start there as DDIM's, and returns the index
+// of the first level with a finite s.
+std::int64_t leave_pure_noise(const Sampling& s, Tensor& x);
+
 }  // namespace ebb

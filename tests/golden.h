@@ -1,21 +1,19 @@
 // Reference values in tests/golden: safetensors files whose metadata key `cases` is a JSON list
-// that says what every tensor is. The environment variable EBB_GOLDEN_DIR names another folder.
+// that says what every tensor is.
 #pragma once
 
 #include <doctest/doctest.h>
 #include <ebb/nn/safetensors.h>
 #include <ebb/tensor/pointwise.h>
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "tests/paths.h"
+
 namespace ebb::test {
 
-inline std::string golden_path(const std::string& file) {
-  const char* const directory = std::getenv("EBB_GOLDEN_DIR");
-  return std::string(directory ? directory : EBB_GOLDEN_DIR) + "/" + file;
-}
+inline std::string golden_path(const std::string& file) { return golden_folder() + "/" + file; }
 
 struct Golden {
   Safetensors tensors;

@@ -45,7 +45,7 @@ TEST_SUITE("ema") {
       Ema ema({p, q}, {.decay = 0.7});
       for (int i = 0; i < 4; ++i) {
         p.variable.set_grad(Tensor::full({2}, 1.0 + i, DType::float64));
-        q.variable.set_grad(i == 1 ? Tensor() : Tensor::ones({3}));
+        q.variable.set_grad(i == 2 ? Tensor() : Tensor::ones({3}));
         optimizer.step({.ema = fused ? &ema : nullptr});
         if (!fused) ema.update();
       }

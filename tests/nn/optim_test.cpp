@@ -26,7 +26,7 @@ Doubles trajectory(const typename Rule::Options& options) {
   Rule optimizer({p, q}, options);
   const Tensor direction = Tensor::from(Doubles{0.5, -1, 2});
   for (int i = 0; i < 4; ++i) {
-    const Tensor grad = mul(direction, std::pow(-0.7, i) * (1 + i));
+    const Tensor grad = mul(direction, std::pow(-0.4, i));
     p.variable.set_grad(i != 2 ? grad.clone() : Tensor());
     q.variable.set_grad(grad);
     optimizer.step();
@@ -61,18 +61,18 @@ TEST_SUITE("optim") {
   TEST_CASE("constants from PyTorch, a missing gradient among them") {
     check_near(trajectory<Sgd>(
                    {.learning_rate = 0.1, .momentum = 0.9, .dampening = 0.3, .weight_decay = 0.02}),
-               {0.99634989808, -1.99269979616, 2.99486699624});
+               {0.8841188980799999, -1.7682377961599998, 2.54594299624});
     check_near(
         trajectory<Adam>({.learning_rate = 0.1, .beta1 = 0.5, .beta2 = 0.6, .amsgrad = true}),
-        {1.0262707740312742, -2.0262707740032346, 3.0262707739892147});
+        {0.8926872617548576, -1.8926872606638712, 2.8926872601183775});
     check_near(trajectory<AdamW>({.learning_rate = 0.1,
                                   .beta1 = 0.5,
                                   .beta2 = 0.6,
                                   .weight_decay = 0.5,
                                   .amsgrad = true}),
-               {0.8910240656286479, -1.7483990656793582, 2.605774065704713});
+               {0.7602338985705466, -1.6176088975823935, 2.474983897088316});
     check_near(trajectory<AdamW>({.learning_rate = 0.1}),
-               {0.9717249522295553, -1.9687279508256064, 2.9657309496236315});
+               {0.8398014009935487, -1.836804398174731, 2.833807396265322});
   }
 
   TEST_CASE("clipping by the norm of all gradients together") {
@@ -198,10 +198,10 @@ TEST_SUITE("optim") {
     CHECK_FALSE(p.variable.grad().defined());
   }
 
-  TEST_CASE("a step counts as a change in place") {
+  TEST_CASE_TEMPLATE("a step counts as a change in place", Rule, Sgd, Adam) {
     NamedParameter p = parameter("p", Tensor::ones({2}));
     const Variable y = sum(square(p.variable));
-    Sgd optimizer({p}, {});
+    Rule optimizer({p}, {});
     p.variable.set_grad(Tensor::ones({2}));
     optimizer.step();
     CHECK_THROWS_AS(y.backward(), Error);

@@ -4,6 +4,7 @@
 #include <ebb/tensor/reduce.h>
 
 #include <cmath>
+#include <numbers>
 
 namespace ebb {
 namespace {
@@ -75,6 +76,33 @@ Predictor classifier_free(ConditionalPredictor model, Tensor labels, std::int64_
   check(std::isfinite(scale), "guidance: the scale is {}; it must be a finite number", scale);
   return classifier_free(
       std::move(model), std::move(labels), null_label, [scale](double) { return scale; }, options);
+}
+
+Predictor autoguided(Predictor strong, Predictor weak, GuidanceScale scale) {
+  return [=](const Tensor& x, const Tensor& t) {
+    const double w = scale_at(scale, t);
+    const Tensor toward = strong(x, t);
+    return w == 1 ? toward : guide(weak(x, t), toward, w);
+  };
+}
+
+GuidanceScale interval_scale(const Path& path, GuidanceScale scale, double low, double high) {
+  check(low >= 0 && low <= high,
+        "guidance interval: [{}, {}] of sigma / alpha; needs 0 <= low <= high", low, high);
+  return [=](double t) {
+    const double s = path.at(t).ratio();
+    return s >= low && s <= high ? scale(t) : 1;
+  };
+}
+
+GuidanceScale ramped_scale(const Path& path, double at_noise, double at_data, Ramp ramp) {
+  check(std::isfinite(at_noise) && std::isfinite(at_data),
+        "guidance ramp: from {} to {}; both must be finite numbers", at_noise, at_data);
+  return [=, low = path.t_data(), high = path.t_noise()](double t) {
+    double u = (t - low) / (high - low);
+    if (ramp == Ramp::cosine) u = (1 - std::cos(std::numbers::pi * u)) / 2;
+    return at_data + (at_noise - at_data) * u;
+  };
 }
 
 }  // namespace ebb

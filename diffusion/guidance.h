@@ -2,6 +2,7 @@
 // mixture whatever the prediction type, since x_0 and eps are linear in the output.
 #pragma once
 
+#include <ebb/autograd/variable.h>
 #include <ebb/diffusion/denoiser.h>
 
 #include <functional>
@@ -35,5 +36,23 @@ Predictor classifier_free(ConditionalPredictor model, Tensor labels, std::int64_
                           GuidanceScale scale, const CfgOptions& options = {});
 Predictor classifier_free(ConditionalPredictor model, Tensor labels, std::int64_t null_label,
                           double scale, const CfgOptions& options = {});
+
+// A weaker model as the negative (Karras et al. 2024): guide(weak, strong, w).
+Predictor autoguided(Predictor strong, Predictor weak, GuidanceScale scale);
+
+// `scale` where the ratio sigma / alpha at t is in [low, high], elsewhere 1 (Kynkaanniemi et al.
+// 2024).
+GuidanceScale interval_scale(const Path& path, GuidanceScale scale, double low, double high);
+// A schedule: from `at_noise` to `at_data` along the path, linearly in t or by half a cosine.
+enum class Ramp : std::uint8_t { linear, cosine };
+GuidanceScale ramped_scale(const Path& path, double at_noise, double at_data,
+                           Ramp ramp = Ramp::linear);
+
+// log p(y | x_t) guides (Dhariwal & Nichol 2021, alg. 2): eps - w sigma grad_x log p(y | x),
+// x_0 + w sigma^2 / alpha grad_x log p(y | x). `classifier` gives logits (N, classes) for x and t,
+// recorded for autograd; labels int64 (N). Pure noise (alpha = 0) is left unguided.
+using Classifier = std::function<Variable(const Variable& x, const Tensor& t)>;
+Denoiser classifier_guided(Denoiser denoiser, Classifier classifier, Tensor labels,
+                           GuidanceScale scale);
 
 }  // namespace ebb

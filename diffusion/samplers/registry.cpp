@@ -1,0 +1,139 @@
+#include <ebb/diffusion/samplers/registry.h>
+
+#include <array>
+#include <string>
+
+namespace ebb {
+namespace {
+
+using Set = SamplerSettings;
+constexpr Spacing even = Spacing::trailing, karras = Spacing::karras;
+
+DpmOptions dpm(int order, bool stochastic) {
+  return {order, order == 3 ? DpmVariant::heun : DpmVariant::midpoint, stochastic, true};
+}
+
+// name, summary, spacing, order, evaluations, takes eta, takes churn, function.
+constexpr std::array table{
+    SamplerInfo{"ddpm", "ancestral sampling with the posterior's variance (Ho 2020)", even, 0, 1,
+                false, false, [](const Sampling& s, Tensor x, const Set&) { return ddpm(s, x); }},
+    SamplerInfo{
+        "ddpm_large", "ancestral sampling with the forward step's variance (Ho 2020)", even, 0, 1,
+        false, false,
+        [](const Sampling& s, Tensor x, const Set&) { return ddpm(s, x, DdpmVariance::large); }},
+    SamplerInfo{"ddim", "deterministic at eta 0, DDPM at eta 1 (Song 2021)", even, 1, 1, true,
+                false,
+                [](const Sampling& s, Tensor x, const Set& set) {
+                  return ddim(s, x, set.eta.value_or(0));
+                }},
+    SamplerInfo{"pndm", "pseudo Runge-Kutta, then Adams-Bashforth 4 (Liu 2022)", even, 2, 1, false,
+                false, [](const Sampling& s, Tensor x, const Set&) { return pndm(s, x); }},
+    SamplerInfo{"plms", "Adams-Bashforth rising to order 4 (Liu 2022)", even, 2, 1, false, false,
+                [](const Sampling& s, Tensor x, const Set&) {
+                  return pndm(s, x, PndmStart::improved_euler);
+                }},
+    SamplerInfo{"euler", "Euler's method in sigma / alpha (Karras 2022)", even, 1, 1, false, false,
+                [](const Sampling& s, Tensor x, const Set&) { return euler(s, x); }},
+    SamplerInfo{"euler_a", "Euler with fresh noise after each step (k-diffusion)", even, 0, 1, true,
+                false,
+                [](const Sampling& s, Tensor x, const Set& set) {
+                  return euler_ancestral(s, x, set.eta.value_or(1));
+                }},
+    SamplerInfo{"heun", "the trapezoidal rule, with churn if set (Karras 2022)", karras, 2, 2,
+                false, true,
+                [](const Sampling& s, Tensor x, const Set& set) {
+                  return heun(s, x, {.churn = set.churn.value_or(0)});
+                }},
+    SamplerInfo{"lms", "linear multistep of order 4 (k-diffusion)", karras, 2, 1, false, false,
+                [](const Sampling& s, Tensor x, const Set&) { return lms(s, x); }},
+    SamplerInfo{"kdpm2", "DPM-Solver-2 in sigma: the midpoint rule (Karras 2022)", karras, 2, 2,
+                false, false, [](const Sampling& s, Tensor x, const Set&) { return kdpm2(s, x); }},
+    SamplerInfo{"kdpm2_a", "the midpoint rule with fresh noise (k-diffusion)", karras, 0, 2, true,
+                false,
+                [](const Sampling& s, Tensor x, const Set& set) {
+                  return kdpm2_ancestral(s, x, set.eta.value_or(1));
+                }},
+    SamplerInfo{"dpmpp_2m", "DPM-Solver++, two steps of history (Lu 2022)", karras, 2, 1, false,
+                false,
+                [](const Sampling& s, Tensor x, const Set&) {
+                  return dpm_solver_multistep(s, x, dpm(2, false));
+                }},
+    SamplerInfo{"dpmpp_3m", "DPM-Solver++, three steps of history (Lu 2022)", karras, 3, 1, false,
+                false,
+                [](const Sampling& s, Tensor x, const Set&) {
+                  return dpm_solver_multistep(s, x, dpm(3, false));
+                }},
+    SamplerInfo{
+        "dpmpp_2s", "DPM-Solver++, steps in pairs (Lu 2022)", karras, 2, 1, false, false,
+        [](const Sampling& s, Tensor x, const Set&) { return dpm_solver_singlestep(s, x); }},
+    SamplerInfo{"dpmpp_2m_sde", "the same 2M for the SDE: fresh noise each step (Lu 2022)", karras,
+                0, 1, false, false,
+                [](const Sampling& s, Tensor x, const Set&) {
+                  return dpm_solver_multistep(s, x, dpm(2, true));
+                }},
+    SamplerInfo{"dpmpp_3m_sde", "3M for the SDE (k-diffusion)", karras, 0, 1, false, false,
+                [](const Sampling& s, Tensor x, const Set&) {
+                  return dpm_solver_multistep(s, x, dpm(3, true));
+                }},
+    SamplerInfo{"unipc", "predictor and corrector of order 2 (Zhao 2023)", karras, 2, 1, false,
+                false, [](const Sampling& s, Tensor x, const Set&) { return unipc(s, x); }},
+    SamplerInfo{"unipc_3", "predictor and corrector of order 3 (Zhao 2023)", karras, 3, 1, false,
+                false,
+                [](const Sampling& s, Tensor x, const Set&) { return unipc(s, x, {.order = 3}); }},
+    SamplerInfo{"deis", "exponential integrator of order 2 in log sigma (Zhang 2023)", karras, 2, 1,
+                false, false, [](const Sampling& s, Tensor x, const Set&) { return deis(s, x); }},
+    SamplerInfo{"deis_3", "exponential integrator of order 3 (Zhang 2023)", karras, 3, 1, false,
+                false,
+                [](const Sampling& s, Tensor x, const Set&) { return deis(s, x, {.order = 3}); }},
+    SamplerInfo{"lcm", "latent consistency: predict, noise again; for distilled models (Luo 2023)",
+                even, 0, 1, false, false,
+                [](const Sampling& s, Tensor x, const Set&) { return lcm(s, x); }},
+    SamplerInfo{"tcd", "trajectory consistency, eta of it noise; for distilled models (Zheng 2024)",
+                even, 0, 1, true, false,
+                [](const Sampling& s, Tensor x, const Set& set) {
+                  return tcd(s, x, set.eta.value_or(0.3));
+                }},
+    SamplerInfo{"consistency", "multistep consistency; for distilled models (Song 2023)", karras, 0,
+                1, false, false,
+                [](const Sampling& s, Tensor x, const Set&) { return consistency(s, x); }},
+    SamplerInfo{"edm_euler", "Euler on Karras' grid, with churn if set (Karras 2022)", karras, 1, 1,
+                false, true,
+                [](const Sampling& s, Tensor x, const Set& set) {
+                  return euler_churn(s, x, {.churn = set.churn.value_or(0)});
+                }},
+    SamplerInfo{"edm_dpmpp_2m", "DPM-Solver++ 2M with the exact second-order term on Karras' grid",
+                karras, 2, 1, false, false,
+                [](const Sampling& s, Tensor x, const Set&) {
+                  return dpm_solver_multistep(s, x, {2, DpmVariant::heun, false, true});
+                }},
+    SamplerInfo{"flow_euler", "Euler along the straight path (Liu 2023)", even, 1, 1, false, false,
+                [](const Sampling& s, Tensor x, const Set&) { return flow_euler(s, x); }},
+    SamplerInfo{"flow_heun", "Heun along the straight path (Liu 2023)", even, 2, 2, false, false,
+                [](const Sampling& s, Tensor x, const Set&) { return flow_heun(s, x); }},
+};
+
+}  // namespace
+
+std::span<const SamplerInfo> samplers() { return table; }
+
+const SamplerInfo& find_sampler(std::string_view name) {
+  std::string names;
+  for (const SamplerInfo& info : table) {
+    if (info.name == name) return info;
+    names.append(names.empty() ? "" : ", ").append(info.name);
+  }
+  fail("sampler: '{}' is unknown; one of {}", name, names);
+}
+
+Tensor run_sampler(std::string_view name, const Sampling& s, Tensor x,
+                   const SamplerSettings& settings) {
+  const SamplerInfo& info = find_sampler(name);
+  check(!settings.eta || info.takes_eta,
+        "sampler: {} takes no eta; ddim, euler_a, kdpm2_a and tcd do", name);
+  check(!settings.churn || info.takes_churn, "sampler: {} takes no churn; heun and edm_euler do",
+        name);
+  check(s.grid.size() >= 2, "sampler: a grid of {} levels; at least 2 are needed", s.grid.size());
+  return info.run(s, std::move(x), settings);
+}
+
+}  // namespace ebb

@@ -27,6 +27,13 @@ double even(double a, double b, std::int64_t i, std::int64_t n) {
   return n == 1 ? a : a + (b - a) * static_cast<double>(i) / static_cast<double>(n - 1);
 }
 
+// Powers and logarithms meet their ends only nearly; a level that repeats must do so exactly.
+std::vector<double> with_ends(std::vector<double> ratios, double low, double high) {
+  ratios.back() = low;
+  ratios.front() = high;
+  return ratios;
+}
+
 // The largest finite ratio: the noise end, or where that is pure noise the last table entry or,
 // on a continuous path, a thousandth of the way back.
 double largest_ratio(const Path& path) {
@@ -84,7 +91,7 @@ std::vector<double> karras_ratios(std::int64_t n, double low, double high, doubl
   std::vector<double> ratios;
   for (std::int64_t k = 0; k < n; ++k)
     ratios.push_back(std::pow(even(std::pow(high, 1 / rho), std::pow(low, 1 / rho), k, n), rho));
-  return ratios;
+  return with_ends(std::move(ratios), low, high);
 }
 
 std::vector<double> exponential_ratios(std::int64_t n, double low, double high) {
@@ -92,7 +99,7 @@ std::vector<double> exponential_ratios(std::int64_t n, double low, double high) 
   std::vector<double> ratios;
   for (std::int64_t k = 0; k < n; ++k)
     ratios.push_back(std::exp(even(std::log(high), std::log(low), k, n)));
-  return ratios;
+  return with_ends(std::move(ratios), low, high);
 }
 
 TimeGrid grid_of_times(const Path& path, const std::vector<double>& times, const Level& last) {

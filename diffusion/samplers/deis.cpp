@@ -61,8 +61,7 @@ Tensor deis(const Sampling& s, Tensor x, const DeisOptions& options) {
     known.insert(known.begin(), {here, e.eps});
     if (known.size() > static_cast<std::size_t>(options.order)) known.pop_back();
     std::size_t order = known.size();
-    if (options.lower_order_final)
-      order = std::min(order, static_cast<std::size_t>(s.steps() - i));
+    if (options.lower_order_final) order = std::min(order, static_cast<std::size_t>(s.steps() - i));
 
     // u = log(s / s_here): the integral of L_j ds is s_here times that of L_j(u) e^u du.
     std::vector<double> nodes;

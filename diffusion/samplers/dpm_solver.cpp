@@ -74,7 +74,7 @@ Tensor dpm_solver_multistep(const Sampling& s, Tensor x, const DpmOptions& optio
     const double k = options.stochastic ? 2 * h : h;
     x = advance(x, from, to, derivatives(known, h, static_cast<int>(order)), k, options.variant);
     if (options.stochastic && to.sigma > 0)
-      add_(x, s.draw("dpm_solver", x, i), to.sigma * std::sqrt(-std::expm1(-k)));
+      add_(x, s.draw("dpm_solver", x, i), to.sigma * std::sqrt(std::max(0.0, -std::expm1(-k))));
     s.observe(i, x, e.x0);
   }
   return x;

@@ -165,24 +165,41 @@ struct Fixture {
   std::shared_ptr<TorchGenerator> stream;
 };
 
-// The table of alpha_bar of a configuration.
+// torch.linspace in float32: from either end, so that both are met.
+inline std::vector<float> float_linspace(float start, float end, std::int64_t n) {
+  const float step = (end - start) / static_cast<float>(n - 1);
+  std::vector<float> values;
+  for (std::int64_t i = 0; i < n; ++i)
+    values.push_back(i < n / 2 ? start + step * static_cast<float>(i)
+                               : end - step * static_cast<float>(n - 1 - i));
+  return values;
+}
+
+// The reference's table of alpha_bar, in float32 as it computes it: 1 - alpha_bar at t = 0 has
+// four digits there, and the sums remember that.
 inline std::vector<double> alpha_bar_of(Config& config, std::int64_t T,
-                                        const std::string& schedule = "linear", double start = 1e-4,
-                                        double end = 0.02) {
+                                        const std::string& schedule = "linear", double first = 1e-4,
+                                        double last = 0.02) {
   const std::string name = config.text("beta_schedule", schedule);
-  start = config.number("beta_start", start);
-  end = config.number("beta_end", end);
-  std::vector<double> result;
-  if (name == "linear")
-    result = alphas_cumprod(linear_betas(T, start, end));
-  else if (name == "scaled_linear")
-    result = alphas_cumprod(quadratic_betas(T, start, end));
-  else if (name == "squaredcos_cap_v2")
-    result = alphas_cumprod(cosine_betas(T));
-  else if (name == "sigmoid")
-    result = alphas_cumprod(sigmoid_betas(T, start, end));
-  else
+  const double start = config.number("beta_start", first), end = config.number("beta_end", last);
+  std::vector<float> betas;
+  if (name == "linear") {
+    betas = float_linspace(static_cast<float>(start), static_cast<float>(end), T);
+  } else if (name == "scaled_linear") {
+    betas =
+        float_linspace(static_cast<float>(std::sqrt(start)), static_cast<float>(std::sqrt(end)), T);
+    for (float& beta : betas) beta *= beta;
+  } else if (name == "squaredcos_cap_v2") {
+    for (const double beta : cosine_betas(T)) betas.push_back(static_cast<float>(beta));
+  } else if (name == "sigmoid") {
+    for (const double beta : sigmoid_betas(T, start, end))
+      betas.push_back(static_cast<float>(beta));
+  } else {
     fail("golden: no schedule is called '{}'", name);
+  }
+  std::vector<double> result;
+  float product = 1;
+  for (const float beta : betas) result.push_back(product *= 1 - beta);
   if (config.flag("rescale_betas_zero_snr", false)) result = zero_terminal_snr(result);
   return result;
 }

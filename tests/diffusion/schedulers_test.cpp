@@ -131,7 +131,7 @@ Tensor run_dpm(Run& r) {
   const TimeGrid grid =
       inverse ? inverse_multistep_grid(r.config, path, r.n) : multistep_grid(r.config, path, r.n);
   Tensor x = r.start(grid[static_cast<std::size_t>(r.k)]);
-  if (r.scheduler != "DPMSingle")
+  if (r.scheduler != "DPMSingle" || options.order == 1)
     return dpm_solver_multistep(r.sampling(denoiser, path, from(grid, r.k)), x, options);
   // Pairs are counted from the schedule's start: from an odd k the first step stands alone.
   std::int64_t k = r.k;

@@ -18,12 +18,6 @@ Tensor times(const Path& path, std::int64_t count, bool stratified, const StepDr
   return Tensor::from(t);
 }
 
-Tensor flip_half(const Tensor& images, const StepDraws& draws) {
-  const Tensor u = philox_uniform({images.size(0), 1, 1, 1}, draws.address(Purpose::augmentation));
-  return where(less(u, Tensor::full(u.shape(), 0.5)).to(images.device()), flip(images, {2}),
-               images);
-}
-
 }  // namespace
 
 LossFunction diffusion_objective(const Model& model, const Path& path,

@@ -31,6 +31,12 @@ Batch part_of(const Batch& batch, std::int64_t first, std::int64_t last) {
 
 }  // namespace
 
+Tensor flip_half(const Tensor& images, const StepDraws& draws) {
+  const Tensor u = philox_uniform({images.size(0), 1, 1, 1}, draws.address(Purpose::augmentation));
+  return where(less(u, Tensor::full(u.shape(), 0.5)).to(images.device()), flip(images, {2}),
+               images);
+}
+
 double learning_rate_at(const TrainingConfig& config, std::int64_t step, double progress) {
   double rate = config.learning_rate * linear_warmup(step, config.warmup_steps);
   if (config.cosine) {

@@ -37,6 +37,9 @@ struct StepDraws {
 // The mean loss of `batch`, a scalar.
 using LossFunction = std::function<Variable(const Batch& batch, const StepDraws& draws)>;
 
+// Half of the images (N, H, W, C), drawn by Purpose::augmentation, mirrored left to right.
+Tensor flip_half(const Tensor& images, const StepDraws& draws);
+
 struct TrainingConfig {
   double learning_rate = 2e-3;
   std::int64_t warmup_steps = 200;

@@ -88,7 +88,8 @@ void check_config(const UNet2DConfig& config) {
   check_at_least("norm_num_groups", config.norm_num_groups, 1);
   check_at_least("attn_norm_num_groups", config.attn_norm_num_groups, 0);
   check_at_least("attention_head_dim", config.attention_head_dim, 0);
-  check_at_least("num_class_embeds", config.num_class_embeds, config.null_class ? 2 : 0);
+  check_at_least(config.null_class ? "num_class_embeds with a null class" : "num_class_embeds",
+                 config.num_class_embeds, config.null_class ? 2 : 0);
   check_at_least("patch_size", config.patch_size, 1);
   const std::int64_t area = config.patch_size * config.patch_size;
   check(config.in_channels % area == 0 && config.out_channels % area == 0,

@@ -16,7 +16,8 @@ struct ObjectiveConfig {
   // Times of a batch: one uniform draw in each of N equal parts of the path instead of N
   // independent ones (Kingma et al. 2021, app. I.1).
   bool stratified = true;
-  bool flip = false;  // mirrors half of the images left to right
+  LossWeight weight = {};  // how much each time counts (loss.h)
+  bool flip = false;       // mirrors half of the images left to right
 };
 
 // `model` must outlive the result.

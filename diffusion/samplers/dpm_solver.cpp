@@ -13,7 +13,7 @@ struct Known {
   Tensor x0;
 };
 
-// The step over h in lambda: x_0 is taken as D0 + D1 u + D2 u^2 / 2, u from 0 to 1 on the way, and
+// The step over h in lambda: x_0 is taken as D0 + D1 u + D2 u^2, u from 0 to 1 on the way, and
 // integrated against k e^{-k (1 - u)}, k = h for the ODE and 2 h for the SDE.
 struct Weights {
   double d0, d1, d2;
@@ -21,8 +21,9 @@ struct Weights {
 Weights weights(double k, DpmVariant variant, bool third_order) {
   const double e = -std::expm1(-k);
   if (!std::isfinite(k) || k == 0) return {e, 0, 0};
-  const bool exact = third_order || variant == DpmVariant::heun;
-  return {e, exact ? 1 - e / k : e / 2, third_order ? (e - k) / (k * k) + 0.5 : 0};
+  const bool exact = variant == DpmVariant::heun;
+  const double bend = third_order ? 2 * (e - k) / (k * k) + 1 : 0;
+  return {e, exact || third_order ? 1 - e / k : e / 2, exact ? bend : bend / 2};
 }
 
 // Newton's differences through the latest predictions (latest first), scaled to u.

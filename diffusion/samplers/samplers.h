@@ -77,11 +77,11 @@ Tensor pndm(const Sampling& s, Tensor x, PndmStart start = PndmStart::runge_kutt
 // series, its derivatives from the last `order` predictions. The step into sigma = 0 and, with
 // lower_order_final, the last step are of first order (the one before of second).
 enum class DpmVariant : std::uint8_t {
-  midpoint,  // second-order term approximated, alg. 2
-  heun,      // second-order term integrated exactly
+  midpoint,  // as published, alg. 2: the second-order term approximated, the third-order one halved
+  heun,      // both integrated exactly; only so is the third order more than the second
 };
 struct DpmOptions {
-  int order = 2;  // 1 to 3; the third always integrates exactly
+  int order = 2;  // 1 to 3
   DpmVariant variant = DpmVariant::midpoint;
   bool stochastic = false;  // SDE-DPM-Solver++ (app. B); one draw a step
   bool lower_order_final = false;

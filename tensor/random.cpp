@@ -4,6 +4,7 @@
 #include <ebb/tensor/random.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace ebb {
@@ -153,7 +154,8 @@ Tensor Generator::uniform(double low, double high, const Shape& shape, DType dty
     const T offset = static_cast<T>(low);
     const T width = static_cast<T>(high) - offset;
     T* values = result.mutable_data<T>();
-    for (std::int64_t i = 0; i < result.numel(); ++i) values[i] = values[i] * width + offset;
+    for (std::int64_t i = 0; i < result.numel(); ++i)
+      values[i] = std::fma(values[i], width, offset);
   });
   return result;
 }

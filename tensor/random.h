@@ -51,7 +51,8 @@ class Generator {
   virtual Tensor randn(const Shape& shape, DType dtype = DType::float32) = 0;
   virtual Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape) = 0;
   virtual Tensor randperm(std::int64_t n) = 0;
-  // From the draws above: 1 where a float64 u < p, else 0; u (high - low) + low; z stddev + mean.
+  // From the draws above: 1 where a float64 u < p, else 0; u (high - low) + low, rounded once, as
+  // PyTorch does; z stddev + mean.
   Tensor bernoulli(double p, const Shape& shape, DType dtype = DType::float32);
   Tensor uniform(double low, double high, const Shape& shape, DType dtype = DType::float32);
   Tensor normal(double mean, double stddev, const Shape& shape, DType dtype = DType::float32);

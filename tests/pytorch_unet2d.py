@@ -8,7 +8,6 @@ Face's library, if this Python has it, is run instead. Exit code 77 (skipped) wi
 """
 import json
 import math
-import struct
 import subprocess
 import sys
 import tempfile
@@ -22,8 +21,9 @@ except ImportError:
     print(f"pytorch_unet2d: skipped, {sys.executable} has no torch")
     sys.exit(77)
 
+from torch_safetensors import read_safetensors, write_safetensors
+
 TOLERANCE = 1e-4  # max|a - b| / max|b|
-TYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
 DEFAULTS = dict(
     in_channels=3, out_channels=3, center_input_sample=False, freq_shift=0, flip_sin_to_cos=True,
     down_block_types=["DownBlock2D", "AttnDownBlock2D"],
@@ -33,32 +33,6 @@ DEFAULTS = dict(
     attention_head_dim=8, norm_num_groups=8, norm_eps=1e-5, resnet_time_scale_shift="default",
     add_attention=True, num_class_embeds=None,
 )
-
-
-def read_safetensors(path):
-    data = Path(path).read_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + length])
-    header.pop("__metadata__", None)
-    tensors = {}
-    for name, entry in header.items():
-        start, end = (8 + length + offset for offset in entry["data_offsets"])
-        flat = torch.frombuffer(bytearray(data[start:end]), dtype=TYPES[entry["dtype"]])
-        tensors[name] = flat.reshape(entry["shape"])
-    return tensors
-
-
-def write_safetensors(path, tensors):
-    names = {dtype: name for name, dtype in TYPES.items()}
-    header, blobs, offset = {}, [], 0
-    for name, tensor in tensors.items():
-        blob = tensor.detach().contiguous().numpy().tobytes()
-        header[name] = dict(dtype=names[tensor.dtype], shape=list(tensor.shape),
-                            data_offsets=[offset, offset + len(blob)])
-        blobs.append(blob)
-        offset += len(blob)
-    text = json.dumps(header).encode()
-    Path(path).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
 
 
 def listed(*modules):

@@ -9,12 +9,12 @@
 namespace ebb {
 
 // _(name, value, derivative): x is the input, y the value, a and b the parameters.
-// erf and the constants are those of <cmath>; all arithmetic is in the tensor's own type T.
+// All arithmetic is in the tensor's own type T; detail:: is tensor/scalar_math.h.
 // clang-format off
 #define EBB_UNARY_LIST(_)                                                                      \
   _(neg,         -x,                                       T(-1))                              \
-  _(exp,         std::exp(x),                              y)                                  \
-  _(log,         std::log(x),                              T(1) / x)                           \
+  _(exp,         detail::exp(x),                           y)                                  \
+  _(log,         detail::log(x),                           T(1) / x)                           \
   _(sqrt,        std::sqrt(x),                             T(0.5) / y)                         \
   _(rsqrt,       T(1) / std::sqrt(x),                      T(-0.5) * y / x)                    \
   _(reciprocal,  T(1) / x,                                 -y * y)                             \
@@ -22,14 +22,14 @@ namespace ebb {
   _(abs,         std::abs(x),                              T((x > 0) - (x < 0)))               \
   _(sin,         std::sin(x),                              std::cos(x))                        \
   _(cos,         std::cos(x),                              -std::sin(x))                       \
-  _(tanh,        std::tanh(x),                             T(1) - y * y)                       \
+  _(tanh,        detail::tanh(x),                          T(1) - y * y)                       \
   _(sigmoid,     detail::sigmoid(x),                       y * (T(1) - y))                     \
   _(relu,        (x > 0 ? x : x != x ? x : T(0)),          T(x > 0))                           \
   _(silu,        x * detail::sigmoid(x),                   detail::silu_derivative(x))         \
   _(gelu,        detail::gelu(x),                          detail::gelu_derivative(x))         \
   _(gelu_tanh,   detail::gelu_tanh(x),                     detail::gelu_tanh_derivative(x))    \
   _(softplus,    detail::softplus(x),                      detail::sigmoid(x))                 \
-  _(erf,         std::erf(x),                              detail::erf_derivative(x))          \
+  _(erf,         detail::erf(x),                           detail::erf_derivative(x))          \
   _(leaky_relu,  (x > 0 ? x : a * x),                      (x > 0 ? T(1) : a))                 \
   _(pow,         std::pow(x, a),                           detail::pow_derivative(x, a))       \
   _(clamp,       (x < a ? a : x > b ? b : x),              T(x >= a && x <= b))

@@ -1,13 +1,18 @@
-// Functions of two and three tensors, with broadcasting.
+// Functions of two and three tensors, with broadcasting: plain loops, compiled for every
+// instruction set.
+#include <ebb/tensor/cpu/simd.h>
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ebb/tensor/cpu/binary.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// Highway's headers in this order.
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/threads.h>
 #include <ebb/tensor/cpu/walk.h>
 
+HWY_BEFORE_NAMESPACE();
 namespace ebb::cpu {
-
-namespace {
-
-constexpr std::int64_t grain = 1 << 15;
+namespace HWY_NAMESPACE {
 
 // Integers wrap around, which unsigned arithmetic defines.
 template <class T>
@@ -41,13 +46,13 @@ struct Div {
 struct Maximum {
   template <class T>
   static T of(T a, T b) {
-    return a > b || a != a ? a : b;
+    return (a > b) | (a != a) ? a : b;
   }
 };
 struct Minimum {
   template <class T>
   static T of(T a, T b) {
-    return a < b || a != a ? a : b;
+    return (a < b) | (a != a) ? a : b;
   }
 };
 struct Less {
@@ -63,61 +68,99 @@ struct Equal {
   }
 };
 
-// The steps that broadcasting makes common are spelt out, so that each loop is a plain one.
+using Walk2 = Walk<2>;
+
+// The steps that broadcasting leaves (0, 1) are spelt out, so that each loop is a plain one.
 template <class Function, class T>
-void segment(const T* a, std::int64_t step_a, const T* b, std::int64_t step_b, T* out,
-             std::int64_t count) {
-  if (step_a == 1 && step_b == 1) {
-    for (std::int64_t i = 0; i < count; ++i) out[i] = Function::of(a[i], b[i]);
-  } else if (step_a == 1 && step_b == 0) {
-    const T same = *b;
-    for (std::int64_t i = 0; i < count; ++i) out[i] = Function::of(a[i], same);
-  } else if (step_a == 0 && step_b == 1) {
-    const T same = *a;
-    for (std::int64_t i = 0; i < count; ++i) out[i] = Function::of(same, b[i]);
-  } else {
-    for (std::int64_t i = 0; i < count; ++i) out[i] = Function::of(a[i * step_a], b[i * step_b]);
+void binary_piece(const Walk2& walk, const Walk2::Piece& piece, const void* a, const void* b,
+                  void* out) {
+  const T* as = static_cast<const T*>(a) + piece.offset[0];
+  const T* bs = static_cast<const T*>(b) + piece.offset[1];
+  T* to = static_cast<T*>(out) + piece.position;
+  const std::int64_t columns = piece.columns;
+  for (std::int64_t r = 0; r < piece.rows; ++r) {
+    if (walk.step(0) == 0) {
+      const T same = *as;
+      for (std::int64_t i = 0; i < columns; ++i) to[i] = Function::of(same, bs[i]);
+    } else if (walk.step(1) == 0) {
+      const T same = *bs;
+      for (std::int64_t i = 0; i < columns; ++i) to[i] = Function::of(as[i], same);
+    } else {
+      for (std::int64_t i = 0; i < columns; ++i) to[i] = Function::of(as[i], bs[i]);
+    }
+    as += walk.row_step(0);
+    bs += walk.row_step(1);
+    to += columns;
   }
 }
 
-template <class Function, class T>
-void apply(const Tensor& a, const Tensor& b, Tensor& out) {
-  const T *as = input<T>(a), *bs = input<T>(b);
-  T* to = output<T>(out);
+using BinaryPiece = decltype(&binary_piece<Add, float>);
+
+template <class Function>
+BinaryPiece of_dtype(DType dtype) {
+  if (dtype == DType::float32) return binary_piece<Function, float>;
+  if (dtype == DType::float64) return binary_piece<Function, double>;
+  if constexpr (std::is_same_v<Function, Div>) return nullptr;
+  return binary_piece<Function, std::int64_t>;
+}
+
+BinaryPiece find_binary(Binary function, DType dtype) {
+  switch (function) {
+    case Binary::add:
+      return of_dtype<Add>(dtype);
+    case Binary::sub:
+      return of_dtype<Sub>(dtype);
+    case Binary::mul:
+      return of_dtype<Mul>(dtype);
+    case Binary::div:
+      return of_dtype<Div>(dtype);
+    case Binary::maximum:
+      return of_dtype<Maximum>(dtype);
+    case Binary::minimum:
+      return of_dtype<Minimum>(dtype);
+    case Binary::less:
+      return of_dtype<Less>(dtype);
+    case Binary::equal:
+      return of_dtype<Equal>(dtype);
+  }
+  return nullptr;
+}
+
+template <class T>
+void axpby_run(double a, const void* x, double b, const void* y, void* out, std::int64_t begin,
+               std::int64_t end) {
+  const T *xs = static_cast<const T*>(x), *ys = static_cast<const T*>(y);
+  T* to = static_cast<T*>(out);
+  const T p = static_cast<T>(a), q = static_cast<T>(b);
+  for (std::int64_t i = begin; i < end; ++i) to[i] = p * xs[i] + q * ys[i];
+}
+
+using AxpbyRun = decltype(&axpby_run<float>);
+AxpbyRun find_axpby(DType dtype) {
+  return dtype == DType::float32 ? axpby_run<float> : axpby_run<double>;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ebb::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ebb::cpu {
+
+namespace {
+
+HWY_EXPORT(find_binary);
+HWY_EXPORT(find_axpby);
+
+constexpr std::int64_t grain = 1 << 15;
+
+void binary(Binary function, const Tensor& a, const Tensor& b, Tensor& out) {
+  const auto piece = EBB_DISPATCH(find_binary)(function, out.dtype());
   const Walk<2> walk(out.shape(), {broadcast_strides(a.shape(), out.shape()),
                                    broadcast_strides(b.shape(), out.shape())});
   parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
-    walk.run(begin, end, [&](const auto& at, std::int64_t position, std::int64_t count) {
-      segment<Function>(as + at[0], walk.step(0), bs + at[1], walk.step(1), to + position, count);
-    });
+    walk.run(begin, end, [&](const auto& part) { piece(walk, part, a.raw(), b.raw(), out.raw()); });
   });
-}
-
-template <class Function>
-void apply(const Tensor& a, const Tensor& b, Tensor& out) {
-  dispatch_all(out.dtype(), [&](auto zero) { apply<Function, decltype(zero)>(a, b, out); });
-}
-
-void binary(Binary function, const Tensor& a, const Tensor& b, Tensor& out) {
-  switch (function) {
-    case Binary::add:
-      return apply<Add>(a, b, out);
-    case Binary::sub:
-      return apply<Sub>(a, b, out);
-    case Binary::mul:
-      return apply<Mul>(a, b, out);
-    case Binary::div:
-      return dispatch_floating("div", out.dtype(),
-                               [&](auto zero) { apply<Div, decltype(zero)>(a, b, out); });
-    case Binary::maximum:
-      return apply<Maximum>(a, b, out);
-    case Binary::minimum:
-      return apply<Minimum>(a, b, out);
-    case Binary::less:
-      return apply<Less>(a, b, out);
-    case Binary::equal:
-      return apply<Equal>(a, b, out);
-  }
 }
 
 void where(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& out) {
@@ -127,27 +170,25 @@ void where(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& ou
               broadcast_strides(b.shape(), shape)});
   dispatch_all(out.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T *cs = input<T>(condition), *as = input<T>(a), *bs = input<T>(b);
-    T* to = output<T>(out);
     parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
-      walk.run(begin, end, [&](const auto& at, std::int64_t position, std::int64_t count) {
-        for (std::int64_t i = 0; i < count; ++i)
-          to[position + i] = cs[at[0] + i * walk.step(0)] != T(0) ? as[at[1] + i * walk.step(1)]
-                                                                  : bs[at[2] + i * walk.step(2)];
+      walk.run(begin, end, [&](const auto& piece) {
+        for (std::int64_t r = 0; r < piece.rows; ++r) {
+          const T* cs = input<T>(condition) + piece.offset[0] + r * walk.row_step(0);
+          const T* as = input<T>(a) + piece.offset[1] + r * walk.row_step(1);
+          const T* bs = input<T>(b) + piece.offset[2] + r * walk.row_step(2);
+          T* to = output<T>(out) + piece.position + r * piece.columns;
+          for (std::int64_t i = 0; i < piece.columns; ++i)
+            to[i] = cs[i * walk.step(0)] != T(0) ? as[i * walk.step(1)] : bs[i * walk.step(2)];
+        }
       });
     });
   });
 }
 
 void axpby(double a, const Tensor& x, double b, const Tensor& y, Tensor& out) {
-  dispatch_floating("axpby", out.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const T *xs = input<T>(x), *ys = input<T>(y);
-    T* to = output<T>(out);
-    const T p = static_cast<T>(a), q = static_cast<T>(b);
-    parallel_for(out.numel(), grain, [=](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) to[i] = p * xs[i] + q * ys[i];
-    });
+  const auto run = EBB_DISPATCH(find_axpby)(out.dtype());
+  parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
+    run(a, x.raw(), b, y.raw(), out.raw(), begin, end);
   });
 }
 
@@ -160,3 +201,4 @@ void add_binary_kernels(Kernels& table) {
 }
 
 }  // namespace ebb::cpu
+#endif  // HWY_ONCE

@@ -11,16 +11,27 @@ namespace {
 
 constexpr std::int64_t grain = 1 << 15;
 
+// A block of rows and columns, by tiles where neighbours in memory change from one side to the
+// other, so that each cache line is used whole.
 template <class T>
-void copy_segment(const T* from, std::int64_t from_step, T* to, std::int64_t to_step,
-                  std::int64_t count) {
-  if (from_step == 1 && to_step == 1) {
-    std::copy(from, from + count, to);
-  } else if (to_step == 1) {
-    for (std::int64_t i = 0; i < count; ++i) to[i] = from[i * from_step];
-  } else {
-    for (std::int64_t i = 0; i < count; ++i) to[i * to_step] = from[i * from_step];
-  }
+void copy_block(const T* from, std::int64_t from_row, std::int64_t from_step, T* to,
+                std::int64_t to_row, std::int64_t to_step, std::int64_t rows,
+                std::int64_t columns) {
+  constexpr std::int64_t tile = 16;
+  const bool crossed = from_step != 1 || to_step != 1;
+  const std::int64_t height = crossed ? tile : rows, width = crossed ? tile : columns;
+  for (std::int64_t r0 = 0; r0 < rows; r0 += height)
+    for (std::int64_t c0 = 0; c0 < columns; c0 += width)
+      for (std::int64_t r = r0; r < std::min(rows, r0 + height); ++r) {
+        const T* source = from + r * from_row;
+        T* target = to + r * to_row;
+        const std::int64_t end = std::min(columns, c0 + width);
+        if (!crossed) {
+          for (std::int64_t c = c0; c < end; ++c) target[c] = source[c];
+        } else {
+          for (std::int64_t c = c0; c < end; ++c) target[c * to_step] = source[c * from_step];
+        }
+      }
 }
 
 void copy_view(const Tensor& x, const View& from, Tensor& out, const View& to, const Shape& shape) {
@@ -30,8 +41,10 @@ void copy_view(const Tensor& x, const View& from, Tensor& out, const View& to, c
     const T* source = input<T>(x) + from.offset;
     T* target = output<T>(out) + to.offset;
     parallel_for(shape.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
-      walk.run(begin, end, [&](const auto& at, std::int64_t, std::int64_t count) {
-        copy_segment(source + at[0], walk.step(0), target + at[1], walk.step(1), count);
+      walk.run(begin, end, [&](const auto& piece) {
+        copy_block(source + piece.offset[0], walk.row_step(0), walk.step(0),
+                   target + piece.offset[1], walk.row_step(1), walk.step(1), piece.rows,
+                   piece.columns);
       });
     });
   });

@@ -1,4 +1,5 @@
 // Memory, filling and conversion between types.
+#include <ebb/tensor/cpu/convert.h>
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/threads.h>
 
@@ -34,17 +35,6 @@ void copy(void* to, const void* from, std::size_t bytes) {
     std::memcpy(static_cast<char*>(to) + a, static_cast<const char*>(from) + a,
                 static_cast<std::size_t>(b - a));
   });
-}
-
-template <class To, class From>
-To convert(From value) {
-  if constexpr (std::is_same_v<To, std::int64_t> && std::is_floating_point_v<From>) {
-    if (value != value) return 0;
-    constexpr From limit = From(9223372036854775808.0);
-    if (value >= limit) return std::numeric_limits<To>::max();
-    if (value < -limit) return std::numeric_limits<To>::min();
-  }
-  return static_cast<To>(value);
 }
 
 void fill(Tensor& out, double value) {

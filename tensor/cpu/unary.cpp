@@ -1,14 +1,19 @@
-// The functions of EBB_UNARY_LIST and their derivatives.
+// The functions of EBB_UNARY_LIST and their derivatives: plain loops, compiled for every
+// instruction set.
+#include <ebb/tensor/cpu/simd.h>
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ebb/tensor/cpu/unary.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// Highway's headers in this order.
+#include <ebb/tensor/cpu/convert.h>
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/threads.h>
-#include <ebb/tensor/cpu/walk.h>
 #include <ebb/tensor/scalar_math.h>
 
+HWY_BEFORE_NAMESPACE();
 namespace ebb::cpu {
-
-namespace {
-
-constexpr std::int64_t grain = 1 << 13;
+namespace HWY_NAMESPACE {
 
 #define EBB_FUNCTION(name, value_of, derivative_of)                                       \
   struct name##_function {                                                                \
@@ -26,77 +31,92 @@ EBB_UNARY_LIST(EBB_FUNCTION)
 #undef EBB_FUNCTION
 
 template <class Function, class T>
-void apply(const Tensor& x, T a, T b, Tensor& out) {
-  const T* from = input<T>(x);
-  T* to = output<T>(out);
-  parallel_for(out.numel(), grain, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) to[i] = Function::value(from[i], a, b);
-  });
+void values(const void* x, double a, double b, void* y, std::int64_t begin, std::int64_t end) {
+  const T* from = static_cast<const T*>(x);
+  T* to = static_cast<T*>(y);
+  const T p = convert<T>(a), q = convert<T>(b);
+  for (std::int64_t i = begin; i < end; ++i) to[i] = Function::value(from[i], p, q);
 }
 
-template <class Function>
-void apply(const Tensor& x, double a, double b, Tensor& out) {
-  if (x.dtype() == DType::float32)
-    return apply<Function, float>(x, static_cast<float>(a), static_cast<float>(b), out);
-  apply<Function, double>(x, a, b, out);
+template <class Function, class T>
+void derivatives(const void* grad, const void* x, const void* y, double a, double b, void* out,
+                 std::int64_t begin, std::int64_t end) {
+  const T *gs = static_cast<const T*>(grad), *xs = static_cast<const T*>(x),
+          *ys = static_cast<const T*>(y);
+  T* to = static_cast<T*>(out);
+  const T p = convert<T>(a), q = convert<T>(b);
+  for (std::int64_t i = begin; i < end; ++i)
+    to[i] = gs[i] * Function::derivative(xs[i], ys[i], p, q);
 }
 
-template <class Function>
-void apply_integers(const Tensor& x, double a, double b, Tensor& out) {
-  const auto nearest = [](double value) {
-    return *Tensor::scalar(value, DType::int64).data<std::int64_t>();
-  };
-  apply<Function>(x, nearest(a), nearest(b), out);
-}
+using Values = decltype(&values<neg_function, float>);
+using Derivatives = decltype(&derivatives<neg_function, float>);
 
-void unary(Unary function, const Tensor& x, double a, double b, Tensor& out) {
-  if (x.dtype() == DType::int64) {
+Values find_values(Unary function, DType dtype) {
+  if (dtype == DType::int64) {
     switch (function) {
       case Unary::neg:
-        return apply_integers<neg_function>(x, a, b, out);
+        return values<neg_function, std::int64_t>;
       case Unary::abs:
-        return apply_integers<abs_function>(x, a, b, out);
+        return values<abs_function, std::int64_t>;
       case Unary::square:
-        return apply_integers<square_function>(x, a, b, out);
+        return values<square_function, std::int64_t>;
       case Unary::relu:
-        return apply_integers<relu_function>(x, a, b, out);
+        return values<relu_function, std::int64_t>;
       default:
-        return apply_integers<clamp_function>(x, a, b, out);
+        return values<clamp_function, std::int64_t>;
     }
   }
   switch (function) {
-#define EBB_CASE(name, value, derivative) \
-  case Unary::name:                       \
-    return apply<name##_function>(x, a, b, out);
+#define EBB_CASE(name, value, derivative)                           \
+  case Unary::name:                                                 \
+    return dtype == DType::float32 ? values<name##_function, float> \
+                                   : values<name##_function, double>;
     EBB_UNARY_LIST(EBB_CASE)
 #undef EBB_CASE
   }
+  return nullptr;
 }
 
-template <class Function>
-void apply_backward(const Tensor& grad, const Tensor& x, const Tensor& y, double a, double b,
-                    Tensor& out) {
-  dispatch_floating("unary_backward", x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const T *gs = input<T>(grad), *xs = input<T>(x), *ys = input<T>(y);
-    T* to = output<T>(out);
-    const T p = static_cast<T>(a), q = static_cast<T>(b);
-    parallel_for(out.numel(), grain, [=](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i)
-        to[i] = gs[i] * Function::derivative(xs[i], ys[i], p, q);
-    });
+Derivatives find_derivatives(Unary function, DType dtype) {
+  switch (function) {
+#define EBB_CASE(name, value, derivative)                                \
+  case Unary::name:                                                      \
+    return dtype == DType::float32 ? derivatives<name##_function, float> \
+                                   : derivatives<name##_function, double>;
+    EBB_UNARY_LIST(EBB_CASE)
+#undef EBB_CASE
+  }
+  return nullptr;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ebb::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ebb::cpu {
+
+namespace {
+
+HWY_EXPORT(find_values);
+HWY_EXPORT(find_derivatives);
+
+constexpr std::int64_t grain = 1 << 14;
+
+void unary(Unary function, const Tensor& x, double a, double b, Tensor& out) {
+  const auto run = EBB_DISPATCH(find_values)(function, x.dtype());
+  parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
+    run(x.raw(), a, b, out.raw(), begin, end);
   });
 }
 
 void unary_backward(Unary function, const Tensor& grad, const Tensor& x, const Tensor& y, double a,
                     double b, Tensor& out) {
-  switch (function) {
-#define EBB_CASE(name, value, derivative) \
-  case Unary::name:                       \
-    return apply_backward<name##_function>(grad, x, y, a, b, out);
-    EBB_UNARY_LIST(EBB_CASE)
-#undef EBB_CASE
-  }
+  const auto run = EBB_DISPATCH(find_derivatives)(function, x.dtype());
+  parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
+    run(grad.raw(), x.raw(), y.raw(), a, b, out.raw(), begin, end);
+  });
 }
 
 }  // namespace
@@ -107,3 +127,4 @@ void add_unary_kernels(Kernels& table) {
 }
 
 }  // namespace ebb::cpu
+#endif  // HWY_ONCE

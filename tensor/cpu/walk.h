@@ -1,7 +1,9 @@
-// Walking K strided operands side by side over one shape, dense in the last.
+// Walking K strided operands side by side over one shape.
 #pragma once
 
 #include <ebb/tensor/kernels.h>
+
+#include <algorithm>
 
 namespace ebb::cpu {
 
@@ -11,64 +13,76 @@ using Strides = std::array<std::int64_t, Shape::max_rank>;
 inline Strides broadcast_strides(const Shape& shape, const Shape& out) {
   Strides result{};
   const Strides own = shape.strides();
-  const std::int64_t ahead = out.rank() - shape.rank();
-  for (std::int64_t d = 0; d < shape.rank(); ++d) result[ahead + d] = shape[d] == 1 ? 0 : own[d];
+  const auto ahead = static_cast<std::size_t>(out.rank() - shape.rank());
+  for (std::size_t d = 0; d + ahead < static_cast<std::size_t>(out.rank()); ++d)
+    result[ahead + d] = shape.begin()[d] == 1 ? 0 : own[d];
   return result;
 }
 
 // The shape and strides with every pair of neighbouring dimensions merged that all operands step
-// through alike; at least one dimension is left.
+// through alike. At least two dimensions are left: rows and columns.
 template <int K>
-struct Walk {
-  std::int64_t rank = 1;
-  Strides sizes{};
-  std::array<Strides, K> strides{};
+class Walk {
+ public:
+  // Consecutive elements of the walk: `rows` of `columns`, operand k at offset[k], its rows and
+  // columns row_step(k) and step(k) apart. `position` is the first one's place in row-major order.
+  struct Piece {
+    std::int64_t position, rows, columns;
+    std::array<std::int64_t, K> offset;
+  };
 
   Walk(const Shape& shape, const std::array<Strides, K>& operands) {
-    sizes[0] = 1;
-    for (std::int64_t d = 0; d < shape.rank(); ++d) {
-      if (shape[d] == 1) continue;
+    sizes_[0] = sizes_[1] = 1;
+    for (std::size_t d = 0; d < static_cast<std::size_t>(shape.rank()); ++d) {
+      const std::int64_t size = shape.begin()[d];
+      if (size == 1) continue;
       bool merges = true;
-      for (int k = 0; k < K; ++k)
-        merges = merges && strides[k][rank - 1] == operands[k][d] * shape[d];
-      if (merges || sizes[rank - 1] == 1) {
-        sizes[rank - 1] *= shape[d];
+      for (std::size_t k = 0; k < K; ++k)
+        merges = merges && strides_[k][last_] == operands[k][d] * size;
+      if (merges) {
+        sizes_[last_] *= size;
+      } else if (sizes_[last_] == 1) {
+        sizes_[last_] = size;
       } else {
-        sizes[rank++] = shape[d];
+        sizes_[++last_] = size;
       }
-      for (int k = 0; k < K; ++k) strides[k][rank - 1] = operands[k][d];
+      for (std::size_t k = 0; k < K; ++k) strides_[k][last_] = operands[k][d];
     }
   }
 
-  std::int64_t step(int k) const { return strides[k][rank - 1]; }
+  std::int64_t step(std::size_t k) const { return strides_[k][last_]; }
+  std::int64_t row_step(std::size_t k) const { return strides_[k][last_ - 1]; }
 
-  // Calls segment(offsets, position, count) for the pieces of the last dimension that make up
-  // the elements [begin, end) in row-major order: `position` is the first one's place in that
-  // order, offsets[k] its place in operand k, whose following ones are step(k) apart.
-  template <class Segment>
-  void run(std::int64_t begin, std::int64_t end, const Segment& segment) const {
+  // Calls body(piece) for the pieces that make up the elements [begin, end) in row-major order.
+  template <class Body>
+  void run(std::int64_t begin, std::int64_t end, const Body& body) const {
     Strides index{};
-    std::array<std::int64_t, K> offsets{};
     std::int64_t rest = begin;
-    for (std::int64_t d = rank - 1; d >= 0; --d) {
-      index[d] = rest % sizes[d];
-      rest /= sizes[d];
-      for (int k = 0; k < K; ++k) offsets[k] += index[d] * strides[k][d];
-    }
-    const std::int64_t last = rank - 1;
+    for (std::size_t d = last_ + 1; d-- > 0; rest /= sizes_[d]) index[d] = rest % sizes_[d];
+    const std::int64_t width = sizes_[last_], height = sizes_[last_ - 1];
     while (begin < end) {
-      const std::int64_t count = std::min(end - begin, sizes[last] - index[last]);
-      segment(offsets, begin, count);
-      begin += count;
-      index[last] += count;
-      for (int k = 0; k < K; ++k) offsets[k] += count * strides[k][last];
-      for (std::int64_t d = last; d > 0 && index[d] == sizes[d]; --d) {
-        for (int k = 0; k < K; ++k) offsets[k] += strides[k][d - 1] - index[d] * strides[k][d];
+      Piece piece{begin, 1, std::min(end - begin, width - index[last_]), {}};
+      for (std::size_t k = 0; k < K; ++k)
+        for (std::size_t d = 0; d <= last_; ++d) piece.offset[k] += index[d] * strides_[k][d];
+      if (piece.columns == width)
+        piece.rows = std::min((end - begin) / width, height - index[last_ - 1]);
+      body(piece);
+      begin += piece.rows * piece.columns;
+      index[last_] += piece.columns;
+      if (index[last_] < width) continue;
+      index[last_] = 0;
+      index[last_ - 1] += piece.rows;
+      for (std::size_t d = last_ - 1; d > 0 && index[d] == sizes_[d]; --d) {
         index[d] = 0;
         ++index[d - 1];
       }
     }
   }
+
+ private:
+  std::size_t last_ = 1;  // dimensions 0 .. last_ are in use
+  Strides sizes_{};
+  std::array<Strides, K> strides_{};
 };
 
 template <class T>

@@ -51,16 +51,12 @@ T sigmoid(T x) {
   return T(1) / (T(1) + exp(-x));
 }
 
-// s (1 - s), s = sigmoid(x), without the difference.
-template <class T>
-T sigmoid_slope(T x) {
-  const T e = exp(-std::abs(x)), r = T(1) / (T(1) + e);
-  return e * r * r;
-}
-
+// s + x s (1 - s), s = sigmoid(x): with e = e^-|x| and r = 1 / (1 + e), 1 - s is e r or r, and
+// nothing cancels.
 template <class T>
 T silu_derivative(T x) {
-  return sigmoid(x) + x * sigmoid_slope(x);
+  const T e = exp(-std::abs(x)), r = T(1) / (T(1) + e);
+  return r * ((x < 0 ? e : T(1)) + x * e * r);
 }
 
 // log(1 + f) for f in [-0.3, 1]: with s = f / (2 + f) it is 2 atanh(s) = 2 s + 2 s^3 q(s^2).
@@ -162,7 +158,8 @@ T gelu_tanh_derivative(T x) {
   const T z = x > T(10) ? T(10) : x < T(-10) ? T(-10) : x;
   const T two_u = two_sqrt_two_over_pi * (z + T(0.044715) * z * z * z);
   const T two_du = two_sqrt_two_over_pi * (T(1) + T(3 * 0.044715) * z * z);
-  return sigmoid(two_u) + z * two_du * sigmoid_slope(two_u);
+  const T e = exp(-std::abs(two_u)), r = T(1) / (T(1) + e);
+  return r * ((x < 0 ? e : T(1)) + z * two_du * e * r);
 }
 
 // a x^(a-1), which is 0 for a = 0 even at x = 0.

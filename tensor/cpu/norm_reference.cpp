@@ -1,5 +1,4 @@
 #include <ebb/tensor/cpu/norm.h>
-#include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/walk.h>
 #include <ebb/tensor/scalar_math.h>
 
@@ -82,11 +81,6 @@ void group_norm_backward_reference(const Tensor& grad, const Tensor& x, const Gr
     std::transform(dw.begin(), dw.end(), output<T>(out.weight), [](double d) { return T(d); });
     std::transform(db.begin(), db.end(), output<T>(out.bias), [](double d) { return T(d); });
   });
-}
-
-void add_norm_kernels(Kernels& table) {
-  table.group_norm = group_norm_reference;
-  table.group_norm_backward = group_norm_backward_reference;
 }
 
 }  // namespace ebb::cpu

@@ -57,6 +57,9 @@ inline Variable operator-(const Variable& a, double b) { return add(a, -b); }
 inline Variable operator*(const Variable& a, double b) { return mul(a, b); }
 inline Variable operator*(double a, const Variable& b) { return mul(b, a); }
 inline Variable operator/(const Variable& a, double b) { return mul(a, 1.0 / b); }
+inline Variable operator+(double a, const Variable& b) { return add(b, a); }
+inline Variable operator-(double a, const Variable& b) { return add(neg(b), a); }
+inline Variable operator/(double a, const Variable& b) { return mul(reciprocal(b), a); }
 
 // Reductions (autograd/reduce.cpp).
 Variable sum(const Variable& x, const Dims& dims = {}, bool keepdim = false);

@@ -85,8 +85,9 @@ class OperatorCases {
             [](const Inputs& in) { return maximum(in[0], in[1]); });
     (*this)("minimum with ties", {tied, other},
             [](const Inputs& in) { return minimum(in[0], in[1]); });
-    (*this)("with numbers", {normal({3})},
-            [](const Inputs& in) { return 2.0 * (in[0] + 1.5) / 4.0 - 3.0; });
+    (*this)("with numbers", {away({3})}, [](const Inputs& in) {
+      return 2.0 * (in[0] + 1.5) / 4.0 - 3.0 + (0.5 + (1.0 - 2.0 / in[0]));
+    });
     (*this)("where", {normal({2, 3}), normal({2, 1, 1})}, [](const Inputs& in) {
       return where(indices(in, {1, 0, 1}, {3}), in[0], in[1]);
     });

@@ -1,0 +1,50 @@
+// What single operators promise beyond value and gradient.
+#include <doctest/doctest.h>
+#include <ebb/autograd/ops.h>
+#include <ebb/tensor/random.h>
+
+namespace ebb::test {
+namespace {
+
+using Values = std::vector<double>;
+
+Values gradient(const Variable& x, const Variable& y) {
+  sum(y).backward();
+  return x.grad().to_vector<double>();
+}
+
+}  // namespace
+
+TEST_CASE("ties share a gradient, except in pooling, where the first takes it") {
+  const Variable x(Tensor::from(Values{2, 2, 1, 2}, {1, 2, 2, 1}), true);
+  SUBCASE("amax") { CHECK(gradient(x, amax(x)) == Values{1 / 3.0, 1 / 3.0, 0, 1 / 3.0}); }
+  SUBCASE("max_pool2d") { CHECK(gradient(x, max_pool2d(x)) == Values{1, 0, 0, 0}); }
+}
+
+TEST_CASE("std of equal elements has gradient zero") {
+  const Variable x(Tensor::from(Values{2, 2, 2}), true);
+  CHECK(gradient(x, std(x)) == Values{0, 0, 0});
+}
+
+TEST_CASE("batch_norm hands out the mean and biased variance of each channel") {
+  const Tensor x = PhiloxGenerator(3).randn({4, 3, 2, 5}, DType::float64) * 3 + 7;
+  BatchStatistics statistics;
+  batch_norm(x, {}, {}, 1e-5, &statistics);
+  CHECK(relative_error(statistics.mean, mean(x, {0, 1, 2})) < 1e-14);
+  CHECK(relative_error(statistics.var, var(x, {0, 1, 2}, /*unbiased=*/false)) < 1e-12);
+}
+
+TEST_CASE("dropout of everything is zero") {
+  const Variable x(Tensor::from(Values{2, 3}), true);
+  CHECK(gradient(x, dropout(x, Tensor::zeros({2}), 1)) == Values{0, 0});
+}
+
+TEST_CASE("a fused silu is the same with and without a graph") {
+  PhiloxGenerator generator(4);
+  const Tensor x = generator.randn({1, 5, 5, 3}), weight = generator.randn({4, 3, 3, 3});
+  const Tensor fused = conv2d(x, weight, {}, {}, Activation::silu);
+  const Variable recorded = conv2d(Variable(x, true), weight, {}, {}, Activation::silu);
+  CHECK(relative_error(fused, recorded.value()) < 1e-6);
+}
+
+}  // namespace ebb::test

@@ -9,7 +9,7 @@ namespace {
 // The standard deviation of the step from t to s: a number, or a tensor where the model says it.
 Tensor scaled_noise(const Tensor& z, const Level& t, const Level& s, DdpmVariance kind,
                     const Estimate& estimate) {
-  const double large = transition_variance(t, s), small = posterior(t, s).variance;
+  const double large = unit_posterior_variance(t, s), small = posterior(t, s).variance;
   if (kind != DdpmVariance::learned_range)
     return z * std::sqrt(kind == DdpmVariance::small ? small : large);
   check(estimate.variance.defined(),

@@ -18,8 +18,8 @@ constexpr std::array table{
     SamplerInfo{"ddpm", "ancestral sampling with the posterior's variance (Ho 2020)", even, 0, 1,
                 false, false, [](const Sampling& s, Tensor x, const Set&) { return ddpm(s, x); }},
     SamplerInfo{
-        "ddpm_large", "ancestral sampling with the forward step's variance (Ho 2020)", even, 0, 1,
-        false, false,
+        "ddpm_large", "ancestral sampling with the variance beta_t (Ho 2020)", even, 0, 1, false,
+        false,
         [](const Sampling& s, Tensor x, const Set&) { return ddpm(s, x, DdpmVariance::large); }},
     SamplerInfo{"ddim", "deterministic at eta 0, DDPM at eta 1 (Song 2021)", even, 1, 1, true,
                 false,

@@ -21,16 +21,32 @@ Tensor start_noise(const Path& path, const Shape& shape, std::uint64_t seed,
   return philox_normal(shape, address) * path.start_std();
 }
 
+namespace {
+
+// alpha_t / alpha_s; from pure noise to pure noise x is not scaled.
+double alpha_ratio(const Level& t, const Level& s) {
+  return t.alpha == s.alpha ? 1 : t.alpha / s.alpha;
+}
+
+}  // namespace
+
 double transition_variance(const Level& t, const Level& s) {
-  const double ratio = t.alpha / s.alpha;
+  const double ratio = alpha_ratio(t, s);
   return std::max(0.0, t.sigma * t.sigma - ratio * ratio * s.sigma * s.sigma);
 }
 
 Posterior posterior(const Level& t, const Level& s) {
   const double variance_t = t.sigma * t.sigma, between = transition_variance(t, s);
   if (variance_t == 0) return {1, 0, 0};
-  return {t.alpha / s.alpha * s.sigma * s.sigma / variance_t, s.alpha * between / variance_t,
+  return {alpha_ratio(t, s) * s.sigma * s.sigma / variance_t, s.alpha * between / variance_t,
           between * s.sigma * s.sigma / variance_t};
+}
+
+double unit_posterior_variance(const Level& t, const Level& s) {
+  const double ratio = alpha_ratio(t, s);
+  const double at_t = t.alpha * t.alpha + t.sigma * t.sigma;
+  const double at_s = s.alpha * s.alpha + s.sigma * s.sigma;
+  return std::max(0.0, at_s - ratio * ratio * at_s * at_s / at_t);
 }
 
 Tensor move(const Tensor& x, const Level& from, const Level& to, const Tensor& slope) {

@@ -49,6 +49,9 @@ Posterior posterior(const Level& t, const Level& s);
 // sigma_{t|s}^2 = sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2: the variance of q(x_t | x_s); beta_t
 // between neighbours.
 double transition_variance(const Level& t, const Level& s);
+// The variance of x_s given x_t alone, for data N(0, I): the other extreme to the posterior's,
+// which knows x_0 (Ho et al. 2020, sec. 3.2). beta_t on a variance-preserving path.
+double unit_posterior_variance(const Level& t, const Level& s);
 
 // A step of the ODE d (x / alpha) / d s = slope: alpha' (x / alpha + (s' - s) slope). alpha > 0.
 Tensor move(const Tensor& x, const Level& from, const Level& to, const Tensor& slope);

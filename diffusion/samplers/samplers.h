@@ -14,7 +14,7 @@ namespace ebb {
 // grid. One draw a step, none into sigma = 0.
 enum class DdpmVariance : std::uint8_t {
   small,          // that of the posterior
-  large,          // that of q(x_t | x_s)
+  large,          // that for data N(0, I): beta_t on a variance-preserving path
   learned_range,  // between the two in the logarithm, as the model says
 };
 Tensor ddpm(const Sampling& s, Tensor x, DdpmVariance variance = DdpmVariance::small);

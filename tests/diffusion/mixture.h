@@ -9,6 +9,7 @@
 #include <ebb/diffusion/samplers/sampler.h>
 #include <ebb/tensor/pointwise.h>
 
+#include <array>
 #include <cmath>
 #include <numbers>
 
@@ -22,7 +23,9 @@ struct Component {
 
 class Mixture {
  public:
-  explicit Mixture(std::vector<Component> components) : components_(std::move(components)) {}
+  explicit Mixture(std::vector<Component> components) : components_(std::move(components)) {
+    check(components_.size() <= 4, "mixture: {} components; at most 4", components_.size());
+  }
   const std::vector<Component>& components() const { return components_; }
 
   // x (N, d) float64.
@@ -78,28 +81,29 @@ class Mixture {
  private:
   void posterior_mean(const double* x, double* out, std::int64_t d, const Level& level) const {
     const double alpha = level.alpha, noise = level.sigma * level.sigma;
-    std::vector<double> logs;
-    double largest = -std::numeric_limits<double>::infinity();
-    for (const Component& c : components_) {
+    std::array<double, 4> weights;
+    double largest = -std::numeric_limits<double>::infinity(), total = 0;
+    for (std::size_t k = 0; k < components_.size(); ++k) {
+      const Component& c = components_[k];
       const double variance = alpha * alpha * c.variance + noise;
       double square = 0;
       for (std::int64_t j = 0; j < d; ++j) {
         const double away = x[j] - alpha * c.mean[static_cast<std::size_t>(j)];
         square += away * away;
       }
-      logs.push_back(std::log(c.weight) - square / (2 * variance) -
-                     std::log(variance) * static_cast<double>(d) / 2);
-      largest = std::max(largest, logs.back());
+      weights[k] = std::log(c.weight * std::pow(variance, -static_cast<double>(d) / 2)) -
+                   square / (2 * variance);
+      largest = std::max(largest, weights[k]);
     }
-    double total = 0;
-    for (double& l : logs) total += l = std::exp(l - largest);
+    for (std::size_t k = 0; k < components_.size(); ++k)
+      total += weights[k] = std::exp(weights[k] - largest);
     for (std::int64_t j = 0; j < d; ++j) out[j] = 0;
-    for (std::size_t k = 0; k < logs.size(); ++k) {
+    for (std::size_t k = 0; k < components_.size(); ++k) {
       const Component& c = components_[k];
       const double gain = alpha * c.variance / (alpha * alpha * c.variance + noise);
       for (std::int64_t j = 0; j < d; ++j) {
         const double mean = c.mean[static_cast<std::size_t>(j)];
-        out[j] += logs[k] / total * (mean + gain * (x[j] - alpha * mean));
+        out[j] += weights[k] / total * (mean + gain * (x[j] - alpha * mean));
       }
     }
   }

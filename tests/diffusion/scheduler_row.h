@@ -20,11 +20,17 @@ namespace ebb::test {
 
 using CsvRow = std::map<std::string, std::string>;
 
+// Parts between separators, which count for nothing within [brackets].
 inline std::vector<std::string> split_text(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  std::istringstream stream(text);
-  for (std::string part; std::getline(stream, part, separator);) parts.push_back(part);
-  if (!text.empty() && text.back() == separator) parts.emplace_back();
+  std::vector<std::string> parts(1);
+  int depth = 0;
+  for (const char c : text) {
+    depth += (c == '[') - (c == ']');
+    if (c == separator && depth == 0)
+      parts.emplace_back();
+    else
+      parts.back() += c;
+  }
   return parts;
 }
 

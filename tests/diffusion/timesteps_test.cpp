@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
+#include <ebb/diffusion/embedding.h>
 #include <ebb/diffusion/samplers/samplers.h>
 #include <ebb/diffusion/schedule.h>
+#include <ebb/tensor/layout.h>
 
 #include <cmath>
 
@@ -123,6 +125,20 @@ TEST_CASE("the times that samplers ask at") {
                    [&](const StepView& view) { ends.push_back(view.level.t); }};
   ddpm(s, x);
   CHECK(ends == Times{87, 50, 1, 0, -1});
+}
+
+TEST_CASE("embeddings of times, as diffusers has them") {
+  std::vector<float> t;
+  for (int i = 0; i < 128; ++i) t.push_back(static_cast<float>(i));
+  const auto same = [&](const TimestepEmbeddingOptions& options, const Times& expected) {
+    const Tensor all = timestep_embedding(Tensor::from(t), 64, options);
+    const Times part = slice(slice(all, 0, 23, 26), 1, 47, 50).to_vector<double>();
+    for (std::size_t i = 0; i < 9; ++i) CHECK(std::abs(part[i] - expected[i]) < 1e-3);
+  };
+  same({false, 1, 1}, {0.9646, 0.9804, 0.9892, 0.9615, 0.9787, 0.9882, 0.9582, 0.9769, 0.9872});
+  same({true, 0, 1}, {0.3019, 0.2280, 0.1716, 0.3146, 0.2377, 0.1790, 0.3272, 0.2474, 0.1864});
+  same({false, 1, 1000},
+       {-0.9801, -0.9464, -0.9349, -0.3952, 0.8887, -0.9709, 0.5299, -0.2853, -0.9927});
 }
 
 }  // namespace

@@ -99,6 +99,7 @@ struct UnipcOptions {
   int order = 2;
   bool bh2 = true;  // B(h) = e^h - 1; else B(h) = h
   bool lower_order_final = true;
+  bool corrector = true;  // without it the order is the predictor's
 };
 Tensor unipc(const Sampling& s, Tensor x, const UnipcOptions& options = {});
 

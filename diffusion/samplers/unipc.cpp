@@ -88,7 +88,7 @@ Tensor unipc(const Sampling& s, Tensor x, const UnipcOptions& options) {
   for (std::int64_t i = first; i < s.steps(); ++i) {
     const Level &from = s.grid[i], &to = s.grid[i + 1];
     const Estimate e = s.denoiser(x, from);
-    if (i > first && s.grid[i - 1].lambda() != from.lambda())
+    if (options.corrector && i > first && s.grid[i - 1].lambda() != from.lambda())
       x = unified_step(before, s.grid[i - 1], from, known, order, &e.x0, options.bh2);
     std::erase_if(known, [&](const Known& k) { return k.lambda == from.lambda(); });
     known.insert(known.begin(), {from.lambda(), e.x0});

@@ -49,6 +49,8 @@ std::vector<Order> orders() {
       {"dpmpp_2s", 2, 2, [](const Sampling& s, Tensor x) { return dpm_solver_singlestep(s, x); }},
       {"deis", 2, 2, [](const Sampling& s, Tensor x) { return deis(s, x); }},
       {"deis_3", 2, 3, [](const Sampling& s, Tensor x) { return deis(s, x, {.order = 3}); }},
+      {"unipc, predictor alone", 2, 2,
+       [](const Sampling& s, Tensor x) { return unipc(s, x, {.corrector = false}); }},
       // The corrector adds an order to the predictor's.
       {"unipc", 3, 3, [](const Sampling& s, Tensor x) { return unipc(s, x); }},
       {"unipc, B(h) = h", 3, 3,

@@ -62,8 +62,8 @@ inline TimeGrid multistep_grid(Config& config, const Path& path, std::int64_t n,
   check(end == "sigma_min" || end == "zero", "golden: no final sigma is called '{}'", end);
   const Level last = end == "zero" ? path.clean() : path.at(0);
   const bool karras = config.flag("use_karras_sigmas", false);
-  const bool even =
-      config.flag("use_lu_lambdas", false) | config.flag("use_exponential_sigmas", false);
+  const bool lu = config.flag("use_lu_lambdas", false);
+  const bool even = config.flag("use_exponential_sigmas", lu);
   const std::vector<double> times =
       multistep_times(config, clipped_steps(config, path), path.steps(), n);
   if (!karras && !even) return grid_of_times(path, times, last);

@@ -118,7 +118,7 @@ DpmOptions dpm_options(Run& r) {
         "golden: no DPM algorithm is called '{}'", algorithm);
   options.stochastic = algorithm == "sde-dpmsolver++";
   const bool lower = r.config.flag("lower_order_final", false);
-  options.lower_order_final = (lower && r.n < 15) | r.config.flag("euler_at_final", false);
+  options.lower_order_final = r.config.flag("euler_at_final", false) || (lower && r.n < 15);
   return options;
 }
 

@@ -110,8 +110,9 @@ TEST_CASE("stochastic samplers reach the exact model's distribution") {
   const Path path = smooth_path();
   const TimeGrid grid = smooth_grid(path, 250);
   const Tensor start = exact_draws(mixture, grid.front(), 3000, 2);
-  for (const auto& [name, method] : methods) {
-    const Tensor x = method({mixture.denoiser(), path, grid, philox_noise(3), {}}, start);
+  for (const auto& named : methods) {
+    const std::string& name = named.first;
+    const Tensor x = named.second({mixture.denoiser(), path, grid, philox_noise(3), {}}, start);
     const std::vector<double> z = deviations(mixture, grid.back(), x);
     for (std::size_t j = 0; j < z.size(); ++j)
       CHECK_MESSAGE(std::abs(z[j]) < limit, name << ": statistic " << j << " is " << z[j]

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <ebb/tensor/conv.h>
+#include <ebb/tensor/matmul.h>
 #include <ebb/tensor/norm.h>
 #include <ebb/tensor/optim.h>
 #include <ebb/tensor/pointwise.h>
@@ -83,6 +84,11 @@ struct Kernels {
   // Products of matrices. bmm: a and b of rank 3.
   void (*bmm)(const Tensor& a, const Tensor& b, bool trans_a, bool trans_b, Tensor& out) = nullptr;
   void (*linear)(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& out) = nullptr;
+  // q (heads, L, d), k (heads, S, d), v (heads, S, e), out (heads, L, e); scale is filled in.
+  void (*attention)(const Tensor& q, const Tensor& k, const Tensor& v, double scale,
+                    Tensor& out) = nullptr;
+  void (*attention_backward)(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
+                             double scale, AttentionGradients& out) = nullptr;
 
   // Normalisation (see norm.h). weight and bias may be undefined; then so are their gradients.
   void (*group_norm)(const Tensor& x, const Groups& groups, const Tensor& weight,

@@ -1,8 +1,6 @@
 #include <ebb/tensor/layout.h>
 #include <ebb/tensor/matmul.h>
 #include <ebb/tensor/operands.h>
-#include <ebb/tensor/pointwise.h>
-#include <ebb/tensor/reduce.h>
 
 #include <cmath>
 
@@ -17,6 +15,11 @@ Shape batch_of(const Shape& shape) {
 
 Shape matrices(Shape batch, std::int64_t rows, std::int64_t columns) {
   return batch.with(batch.rank(), rows).with(batch.rank() + 1, columns);
+}
+
+// x with its leading dimensions merged to one.
+Tensor stacked(const Tensor& x) {
+  return x.reshape(Shape{batch_of(x.shape()).numel(), x.size(-2), x.size(-1)});
 }
 
 }  // namespace
@@ -36,11 +39,8 @@ Tensor bmm(const Tensor& a, const Tensor& b, bool trans_a, bool trans_b) {
         trans_a ? " transposed" : "", b.shape(), trans_b ? " transposed" : "", k,
         b.size(trans_b ? -1 : -2));
   const std::int64_t count = batch.numel();
-  const auto stack = [count](const Tensor& x) {
-    return x.reshape(Shape{count, x.size(-2), x.size(-1)});
-  };
   Tensor out = Tensor::empty({count, m, n}, dtype, device);
-  use("bmm", device, kernels(device).bmm)(stack(a), stack(b), trans_a, trans_b, out);
+  use("bmm", device, kernels(device).bmm)(stacked(a), stacked(b), trans_a, trans_b, out);
   return out.reshape(matrices(batch, m, n));
 }
 
@@ -112,18 +112,28 @@ void check_attention(const Tensor& q, const Tensor& k, const Tensor& v) {
 Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
                                     double scale) {
   check_attention(q, k, v);
-  return bmm(softmax(bmm(mul(q, scale_of(scale, q)), k, false, true), -1), v);
+  Tensor out =
+      Tensor::empty(matrices(batch_of(q.shape()), q.size(-2), v.size(-1)), q.dtype(), q.device());
+  Tensor heads = stacked(out);
+  use("scaled_dot_product_attention", q.device(), kernels(q.device()).attention)(
+      stacked(q), stacked(k), stacked(v), scale_of(scale, q), heads);
+  return out;
 }
 
 AttentionGradients scaled_dot_product_attention_backward(const Tensor& grad, const Tensor& q,
                                                          const Tensor& k, const Tensor& v,
                                                          double scale) {
   check_attention(q, k, v);
-  const double s = scale_of(scale, q);
-  const Tensor scaled = mul(q, s);
-  const Tensor p = softmax(bmm(scaled, k, false, true), -1);
-  const Tensor ds = softmax_backward(bmm(grad, v, false, true), p, -1);
-  return {mul(bmm(ds, k), s), bmm(ds, scaled, true, false), bmm(p, grad, true, false)};
+  common_operands("scaled_dot_product_attention_backward", {&grad, &q});
+  const Shape expected = matrices(batch_of(q.shape()), q.size(-2), v.size(-1));
+  check(grad.shape() == expected,
+        "scaled_dot_product_attention_backward: gradient {}; it must have the output's shape {}",
+        grad.shape(), expected);
+  AttentionGradients out{empty_like(q), empty_like(k), empty_like(v)};
+  AttentionGradients heads{stacked(out.q), stacked(out.k), stacked(out.v)};
+  use("scaled_dot_product_attention_backward", q.device(), kernels(q.device()).attention_backward)(
+      stacked(grad), stacked(q), stacked(k), stacked(v), scale_of(scale, q), heads);
+  return out;
 }
 
 }  // namespace ebb

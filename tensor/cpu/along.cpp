@@ -1,10 +1,8 @@
-// Running sums and products, softmax and sorting: each works on whole columns (o, :, i) of a
+// Running sums and products, and sorting: each works on whole columns (o, :, i) of a
 // tensor seen as (outer, n, inner).
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/threads.h>
 #include <ebb/tensor/cpu/walk.h>
-
-#include <cmath>
 
 namespace ebb::cpu {
 
@@ -72,49 +70,6 @@ void cumprod_backward(const Tensor& grad, const Tensor& x, const Tensor& y, cons
   });
 }
 
-void softmax(bool logarithm, const Tensor& x, const Along& along, Tensor& out) {
-  const std::int64_t n = along.n, step = along.inner;
-  dispatch_floating("softmax", x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const T* xs = input<T>(x);
-    T* ys = output<T>(out);
-    for_columns(along, [=](std::int64_t first) {
-      if (n == 0) return;
-      const T* from = xs + first;
-      T* to = ys + first;
-      T largest = from[0];
-      for (std::int64_t j = 1; j < n; ++j) largest = std::max(largest, from[j * step]);
-      double total = 0;
-      for (std::int64_t j = 0; j < n; ++j) {
-        const T e = std::exp(from[j * step] - largest);
-        total += static_cast<double>(e);
-        if (!logarithm) to[j * step] = e;
-      }
-      const T scale = static_cast<T>(1 / total), shift = static_cast<T>(std::log(total));
-      for (std::int64_t j = 0; j < n; ++j)
-        to[j * step] = logarithm ? from[j * step] - largest - shift : to[j * step] * scale;
-    });
-  });
-}
-
-void softmax_backward(bool logarithm, const Tensor& grad, const Tensor& y, const Along& along,
-                      Tensor& out) {
-  const std::int64_t n = along.n, step = along.inner;
-  dispatch_floating("softmax_backward", y.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const T *gs = input<T>(grad), *ys = input<T>(y);
-    T* dx = output<T>(out);
-    for_columns(along, [=](std::int64_t first) {
-      double total = 0;
-      for (std::int64_t j = 0, at = first; j < n; ++j, at += step)
-        total += static_cast<double>(gs[at]) * (logarithm ? 1 : static_cast<double>(ys[at]));
-      const T t = static_cast<T>(total);
-      for (std::int64_t j = 0, at = first; j < n; ++j, at += step)
-        dx[at] = logarithm ? gs[at] - std::exp(ys[at]) * t : ys[at] * (gs[at] - t);
-    });
-  });
-}
-
 // Of contiguous columns; a NaN counts as larger than everything.
 void sort(const Tensor& x, const Along& along, Tensor& out) {
   const std::int64_t n = along.n;
@@ -134,8 +89,6 @@ void sort(const Tensor& x, const Along& along, Tensor& out) {
 void add_along_kernels(Kernels& table) {
   table.scan = scan;
   table.cumprod_backward = cumprod_backward;
-  table.softmax = softmax;
-  table.softmax_backward = softmax_backward;
   table.sort = sort;
 }
 

@@ -13,6 +13,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace ebb::cpu {
 namespace HWY_NAMESPACE {
+namespace {  // other files have functions of the same names
 
 // Integers wrap around, which unsigned arithmetic defines.
 template <class T>
@@ -140,6 +141,7 @@ AxpbyRun find_axpby(DType dtype) {
   return dtype == DType::float32 ? axpby_run<float> : axpby_run<double>;
 }
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace ebb::cpu
 HWY_AFTER_NAMESPACE();

@@ -14,6 +14,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace ebb::cpu {
 namespace HWY_NAMESPACE {
+namespace {  // other files have functions of the same names
 
 constexpr std::int64_t run = 16;  // rows between additions in float64
 
@@ -131,6 +132,7 @@ NormLoops<T> loops() {
 NormLoops<float> loops_float() { return loops<float>(); }
 NormLoops<double> loops_double() { return loops<double>(); }
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace ebb::cpu
 HWY_AFTER_NAMESPACE();
@@ -138,8 +140,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ebb::cpu {
 
+namespace {
+
 HWY_EXPORT(loops_float);
 HWY_EXPORT(loops_double);
+
+}  // namespace
 
 template <>
 NormLoops<float> norm_loops<float>() {

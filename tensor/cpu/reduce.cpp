@@ -1,142 +1,143 @@
 // Sums, extremes and the place of the largest, along one dimension.
 //
 // Every result is built up in an order that its own sizes fix: blocks of fixed size, fixed lanes
-// within a block, blocks added from first to last.
+// within a block, blocks joined from first to last.
+#include <ebb/tensor/cpu/simd.h>
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ebb/tensor/cpu/reduce.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// Highway's headers in this order.
+#include <ebb/tensor/cpu/lanes-inl.h>
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/threads.h>
 #include <ebb/tensor/cpu/walk.h>
 
-#include <limits>
+HWY_BEFORE_NAMESPACE();
+namespace ebb::cpu {
+namespace HWY_NAMESPACE {
+namespace {  // other files have functions of the same names
 
+// result[r] = row r of x (rows, n) joined.
+template <class Op, class T>
+void runs(const void* x, std::int64_t rows, std::int64_t n, void* result) {
+  const T* from = static_cast<const T*>(x);
+  auto* to = static_cast<typename Op::template Value<T>*>(result);
+  for (std::int64_t r = 0; r < rows; ++r) to[r] = reduce_run<Op>(from + r * n, n);
+}
+
+template <class Op, class T>
+void columns(const void* x, std::int64_t rows, std::int64_t count, std::int64_t stride,
+             void* result) {
+  reduce_columns<Op>(static_cast<const T*>(x), rows, count, stride,
+                     static_cast<typename Op::template Value<T>*>(result));
+}
+
+using Runs = decltype(&runs<Sum, float>);
+using Columns = decltype(&columns<Sum, float>);
+
+template <class Op>
+Runs runs_of(DType dtype) {
+  if (dtype == DType::float32) return runs<Op, float>;
+  return dtype == DType::float64 ? runs<Op, double> : runs<Op, std::int64_t>;
+}
+
+template <class Op>
+Columns columns_of(DType dtype) {
+  if (dtype == DType::float32) return columns<Op, float>;
+  return dtype == DType::float64 ? columns<Op, double> : columns<Op, std::int64_t>;
+}
+
+Runs find_runs(Reduction reduction, DType dtype) {
+  if (reduction == Reduction::sum) return runs_of<Sum>(dtype);
+  return reduction == Reduction::amax ? runs_of<Largest>(dtype) : runs_of<Smallest>(dtype);
+}
+
+Columns find_columns(Reduction reduction, DType dtype) {
+  if (reduction == Reduction::sum) return columns_of<Sum>(dtype);
+  return reduction == Reduction::amax ? columns_of<Largest>(dtype) : columns_of<Smallest>(dtype);
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace ebb::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace ebb::cpu {
 
 namespace {
 
+HWY_EXPORT(find_runs);
+HWY_EXPORT(find_columns);
+
 constexpr std::int64_t block_elements = 1 << 16;  // that one task reads
 constexpr std::int64_t max_columns = 256;
 
-// float32 is added up in float64, so that one rounding at the end is all the error there is;
-// integers wrap around.
-struct Sum {
-  template <class T>
-  using Value = std::conditional_t<std::is_integral_v<T>, std::uint64_t, double>;
-  template <class T>
-  static Value<T> start() {
-    return 0;
-  }
-  template <class V>
-  static V join(V a, V b) {
-    return a + b;
-  }
-};
-
-// A NaN wins over everything.
-struct Largest {
-  template <class T>
-  using Value = T;
-  template <class T>
-  static T start() {
-    if constexpr (std::is_integral_v<T>) return std::numeric_limits<T>::min();
-    return -std::numeric_limits<T>::infinity();
-  }
-  template <class V>
-  static V join(V a, V b) {
-    return b > a || b != b ? b : a;
-  }
-};
-
-struct Smallest {
-  template <class T>
-  using Value = T;
-  template <class T>
-  static T start() {
-    if constexpr (std::is_integral_v<T>) return std::numeric_limits<T>::max();
-    return std::numeric_limits<T>::infinity();
-  }
-  template <class V>
-  static V join(V a, V b) {
-    return b < a || b != b ? b : a;
-  }
-};
-
-template <class Op, class T, class V = typename Op::template Value<T>>
-V reduce_run(const T* x, std::int64_t n) {
-  constexpr std::int64_t lanes = 16;
-  V lane[lanes];
-  std::fill(lane, lane + lanes, Op::template start<T>());
-  const std::int64_t whole = n / lanes * lanes;
-  for (std::int64_t i = 0; i < whole; i += lanes)
-    for (std::int64_t l = 0; l < lanes; ++l) lane[l] = Op::join(lane[l], static_cast<V>(x[i + l]));
-  for (std::int64_t i = whole; i < n; ++i)
-    lane[i - whole] = Op::join(lane[i - whole], static_cast<V>(x[i]));
-  for (std::int64_t half = lanes / 2; half > 0; half /= 2)
-    for (std::int64_t l = 0; l < half; ++l) lane[l] = Op::join(lane[l], lane[l + half]);
-  return lane[0];
-}
-
-// result[c] = x[0][c], ..., x[rows-1][c] joined, for `columns` columns of rows `stride` apart.
-template <class Op, class T, class V = typename Op::template Value<T>>
-void reduce_columns(const T* x, std::int64_t rows, std::int64_t columns, std::int64_t stride,
-                    V* result) {
-  std::fill(result, result + columns, Op::template start<T>());
-  for (std::int64_t r = 0; r < rows; ++r, x += stride)
-    for (std::int64_t c = 0; c < columns; ++c)
-      result[c] = Op::join(result[c], static_cast<V>(x[c]));
-}
-
-template <class Op, class T>
-void reduce(const Tensor& x, const Along& along, Tensor& out) {
-  using V = typename Op::template Value<T>;
+// T is the elements' type, V that of results under way, `wide` its dtype.
+template <class T, class V>
+void reduce(Reduction reduction, DType wide, const Tensor& x, const Along& along, Tensor& out) {
+  const auto run = EBB_DISPATCH(find_runs)(reduction, x.dtype());
+  const auto column = EBB_DISPATCH(find_columns)(reduction, x.dtype());
   const auto [outer, n, inner] = along;
-  if (outer * inner == 0) return;
   const T* from = input<T>(x);
   T* to = output<T>(out);
   const std::int64_t columns = std::min(inner, max_columns);
   const std::int64_t rows = std::max<std::int64_t>(1, block_elements / columns);
   const std::int64_t chunks = (inner + columns - 1) / columns;
   const std::int64_t blocks = std::max<std::int64_t>(1, (n + rows - 1) / rows);
-  // parts[o][b][i]: the part of block b in result (o, i).
-  std::vector<V> parts(static_cast<std::size_t>(blocks > 1 ? outer * blocks * inner : 0));
   const std::int64_t task = std::max<std::int64_t>(1, std::min(n, rows) * columns);
-  parallel_for(
-      outer * blocks * chunks, std::max<std::int64_t>(1, block_elements / task),
-      [&](std::int64_t begin, std::int64_t end) {
-        V local[max_columns];
-        for (std::int64_t t = begin; t < end; ++t) {
-          const std::int64_t chunk = t % chunks, b = t / chunks % blocks, o = t / chunks / blocks;
-          const std::int64_t first = chunk * columns, width = std::min(columns, inner - first);
-          const std::int64_t row = b * rows, height = std::min(rows, n - row);
-          const T* source = from + (o * n + row) * inner + first;
-          if (inner == 1) {
-            local[0] = reduce_run<Op>(source, height);
-          } else {
-            reduce_columns<Op>(source, height, width, inner, local);
-          }
-          if (blocks > 1) {
-            std::copy(local, local + width, parts.data() + (o * blocks + b) * inner + first);
-          } else {
-            for (std::int64_t i = 0; i < width; ++i)
-              to[o * inner + first + i] = static_cast<T>(local[i]);
-          }
-        }
-      });
+  if (inner == 1 && blocks == 1) {
+    const std::int64_t batch = std::max<std::int64_t>(1, block_elements / task);
+    parallel_for(outer, batch, [&](std::int64_t begin, std::int64_t end) {
+      constexpr std::int64_t at_once = 256;
+      V local[at_once];
+      for (std::int64_t o = begin; o < end; o += at_once) {
+        const std::int64_t count = std::min(at_once, end - o);
+        run(from + o * n, count, n, local);
+        for (std::int64_t i = 0; i < count; ++i) to[o + i] = static_cast<T>(local[i]);
+      }
+    });
+    return;
+  }
+  // parts[o][b][i]: block b's part of result (o, i).
+  std::vector<V> parts(static_cast<std::size_t>(blocks > 1 ? outer * blocks * inner : 0));
+  parallel_for(outer * blocks * chunks, std::max<std::int64_t>(1, block_elements / task),
+               [&](std::int64_t begin, std::int64_t end) {
+                 V local[max_columns];
+                 for (std::int64_t t = begin; t < end; ++t) {
+                   const std::int64_t first = t % chunks * columns, o = t / chunks / blocks;
+                   const std::int64_t b = t / chunks % blocks, row = b * rows;
+                   const std::int64_t width = std::min(columns, inner - first);
+                   const std::int64_t height = std::min(rows, n - row);
+                   const T* source = from + (o * n + row) * inner + first;
+                   V* target = blocks > 1 ? parts.data() + (o * blocks + b) * inner + first : local;
+                   if (inner == 1) {
+                     run(source, 1, height, target);
+                   } else {
+                     column(source, height, width, inner, target);
+                   }
+                   if (blocks > 1) continue;
+                   for (std::int64_t i = 0; i < width; ++i)
+                     to[o * inner + first + i] = static_cast<T>(local[i]);
+                 }
+               });
   if (blocks == 1) return;
+  const auto join = EBB_DISPATCH(find_columns)(reduction, wide);
+  std::vector<V> joined(static_cast<std::size_t>(inner));
   for (std::int64_t o = 0; o < outer; ++o) {
-    for (std::int64_t i = 0; i < inner; ++i) {
-      V value = Op::template start<T>();
-      for (std::int64_t b = 0; b < blocks; ++b)
-        value = Op::join(value, parts[static_cast<std::size_t>((o * blocks + b) * inner + i)]);
-      to[o * inner + i] = static_cast<T>(value);
-    }
+    join(parts.data() + o * blocks * inner, blocks, inner, inner, joined.data());
+    for (std::int64_t i = 0; i < inner; ++i)
+      to[o * inner + i] = static_cast<T>(joined[static_cast<std::size_t>(i)]);
   }
 }
 
 void reduce(Reduction reduction, const Tensor& x, const Along& along, Tensor& out) {
+  if (out.numel() == 0) return;
+  if (reduction == Reduction::sum && x.dtype() == DType::float32)
+    return reduce<float, double>(reduction, DType::float64, x, along, out);
   dispatch_all(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    if (reduction == Reduction::sum) reduce<Sum, T>(x, along, out);
-    if (reduction == Reduction::amax) reduce<Largest, T>(x, along, out);
-    if (reduction == Reduction::amin) reduce<Smallest, T>(x, along, out);
+    reduce<decltype(zero), decltype(zero)>(reduction, x.dtype(), x, along, out);
   });
 }
 
@@ -170,3 +171,4 @@ void add_reduce_kernels(Kernels& table) {
 }
 
 }  // namespace ebb::cpu
+#endif  // HWY_ONCE

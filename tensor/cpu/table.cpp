@@ -15,8 +15,10 @@ Kernels make_table() {
   add_binary_kernels(table);
   add_reduce_kernels(table);
   add_along_kernels(table);
+  add_softmax_kernels(table);
   add_layout_kernels(table);
   add_matmul_kernels(table);
+  add_attention_kernels(table);
   add_norm_kernels(table);
   add_pool_kernels(table);
   return table;

@@ -12,8 +12,10 @@ void add_unary_kernels(Kernels& table);
 void add_binary_kernels(Kernels& table);
 void add_reduce_kernels(Kernels& table);
 void add_along_kernels(Kernels& table);
+void add_softmax_kernels(Kernels& table);
 void add_layout_kernels(Kernels& table);
 void add_matmul_kernels(Kernels& table);
+void add_attention_kernels(Kernels& table);
 void add_norm_kernels(Kernels& table);
 void add_pool_kernels(Kernels& table);
 

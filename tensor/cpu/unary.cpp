@@ -14,6 +14,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace ebb::cpu {
 namespace HWY_NAMESPACE {
+namespace {  // other files have functions of the same names
 
 #define EBB_FUNCTION(name, value_of, derivative_of)                                       \
   struct name##_function {                                                                \
@@ -90,6 +91,7 @@ Derivatives find_derivatives(Unary function, DType dtype) {
   return nullptr;
 }
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace ebb::cpu
 HWY_AFTER_NAMESPACE();

@@ -1,0 +1,93 @@
+// Fast kernels against the plain loops that stand beside them.
+#include <doctest/doctest.h>
+#include <ebb/tensor/cpu/attention.h>
+#include <ebb/tensor/cpu/norm.h>
+#include <ebb/tensor/reduce.h>
+
+#include "tests/tensor/numbers.h"
+
+namespace ebb {
+namespace {
+
+Tensor like(const Tensor& x) { return Tensor::empty(x.shape(), x.dtype()); }
+
+void compare_group_norm(const Groups& groups, DType dtype, bool silu, double tolerance) {
+  CAPTURE(groups.samples);
+  CAPTURE(groups.positions);
+  CAPTURE(groups.channels);
+  CAPTURE(groups.groups);
+  const Shape shape{groups.samples, groups.positions, groups.channels};
+  const Shape statistics{groups.samples, groups.groups};
+  const Tensor x = numbers(shape, dtype), grad = numbers(shape, dtype, 31);
+  const Tensor w = numbers({groups.channels}, dtype, 3), b = numbers({groups.channels}, dtype, 5);
+  const auto results = [&] {
+    return Normalized{like(x), Tensor::empty(statistics, dtype), Tensor::empty(statistics, dtype)};
+  };
+  Normalized fast = results(), plain = results();
+  cpu::group_norm(x, groups, w, b, 1e-5, silu, fast);
+  cpu::group_norm_reference(x, groups, w, b, 1e-5, silu, plain);
+  CHECK(relative_error(fast.y, plain.y) < tolerance);
+  CHECK(relative_error(fast.mean, plain.mean) < tolerance);
+  CHECK(relative_error(fast.rstd, plain.rstd) < tolerance);
+  NormGradients dfast{like(x), like(w), like(b)}, dplain{like(x), like(w), like(b)};
+  cpu::group_norm_backward(grad, x, groups, w, b, plain.mean, plain.rstd, silu, dfast);
+  cpu::group_norm_backward_reference(grad, x, groups, w, b, plain.mean, plain.rstd, silu, dplain);
+  CHECK(relative_error(dfast.x, dplain.x) < 2 * tolerance);
+  CHECK(relative_error(dfast.weight, dplain.weight) < 4 * tolerance);
+  CHECK(relative_error(dfast.bias, dplain.bias) < 4 * tolerance);
+}
+
+TEST_CASE("group normalisation, in one block and in many") {
+  for (const Groups& groups :
+       {Groups{1, 1030, 40, 5}, Groups{3, 2051, 17, 17}, Groups{2, 33, 1, 1}, Groups{7, 5, 96, 3},
+        Groups{300, 1, 24, 1}, Groups{1, 40000, 3, 3}}) {
+    for (const bool silu : {false, true}) {
+      compare_group_norm(groups, DType::float32, silu, 1e-6);
+      compare_group_norm(groups, DType::float64, silu, 1e-12);
+    }
+  }
+}
+
+TEST_CASE("attention, in one block of rows and in many") {
+  for (const DType dtype : {DType::float32, DType::float64})
+    for (const auto& [heads, queries, keys, depth, width] :
+         {std::array<std::int64_t, 5>{2, 150, 70, 9, 5},
+          {3, 1, 1, 1, 1},
+          {1, 64, 65, 16, 16},
+          {5, 7, 129, 3, 20},
+          {2, 128, 1, 8, 2}}) {
+      CAPTURE(queries);
+      CAPTURE(keys);
+      const double tolerance = dtype == DType::float32 ? 2e-6 : 1e-13;
+      const Tensor q = mul(numbers({heads, queries, depth}, dtype), 2);
+      const Tensor k = numbers({heads, keys, depth}, dtype, 7);
+      const Tensor v = numbers({heads, keys, width}, dtype, 11);
+      const Tensor g = numbers({heads, queries, width}, dtype, 13);
+      Tensor fast = like(g), plain = like(g);
+      cpu::attention(q, k, v, 0.4, fast);
+      cpu::attention_reference(q, k, v, 0.4, plain);
+      CHECK(relative_error(fast, plain) < tolerance);
+      AttentionGradients dfast{like(q), like(k), like(v)}, dplain{like(q), like(k), like(v)};
+      cpu::attention_backward(g, q, k, v, 0.4, dfast);
+      cpu::attention_backward_reference(g, q, k, v, 0.4, dplain);
+      CHECK(relative_error(dfast.v, dplain.v) < tolerance);
+      if (keys == 1) continue;  // softmax over one key is constant: nothing but rounding is left
+      CHECK(relative_error(dfast.q, dplain.q) < 2 * tolerance);
+      CHECK(relative_error(dfast.k, dplain.k) < 2 * tolerance);
+    }
+}
+
+TEST_CASE("attention over nothing") {
+  const Tensor none = Tensor::zeros({2, 0, 4}), some = Tensor::ones({2, 3, 4});
+  Tensor out = Tensor::ones({2, 3, 4});
+  cpu::attention(some, none, none, 1, out);
+  CHECK(values(sum(out)) == std::vector<double>{0});
+  Tensor empty = Tensor::empty({2, 0, 4});
+  cpu::attention(none, some, some, 1, empty);
+  AttentionGradients gradients{like(none), like(some), like(some)};
+  cpu::attention_backward(none, none, some, some, 1, gradients);
+  CHECK(values(sum(gradients.k)) == std::vector<double>{0});
+}
+
+}  // namespace
+}  // namespace ebb

@@ -9,5 +9,6 @@
 namespace ebb::apps {
 
 void add_info_command(CLI::App& app);
+void add_tutorial_command(CLI::App& app);
 
 }  // namespace ebb::apps

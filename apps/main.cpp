@@ -23,6 +23,7 @@ int run(int argc, char** argv) {
                                "CPU threads (default: all this process may use)")
       ->check(CLI::Range(1, 1024));
   ebb::apps::add_info_command(app);
+  ebb::apps::add_tutorial_command(app);
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
   app.callback([&] {
     if (app.get_subcommands().empty()) throw CLI::RequiredError("A command");

@@ -1,11 +1,38 @@
-// Which kernel computes which convolution.
+// Which kernel computes which convolution. The choice depends on the sizes of one sample, never on
+// how many there are, so that a sample's bits do not depend on its batch.
 #include <ebb/tensor/cpu/conv.h>
 #include <ebb/tensor/cpu/conv_bias.h>
+#include <ebb/tensor/cpu/environment.h>
 #include <ebb/tensor/cpu/table.h>
+#include <ebb/tensor/cpu/winograd.h>
 
-namespace ebb::cpu {
+#include <atomic>
+#include <type_traits>
+
+namespace ebb {
 
 namespace {
+
+std::atomic<bool>& exact() {
+  static std::atomic<bool> value{cpu::environment("EBB_EXACT") == "1"};
+  return value;
+}
+
+}  // namespace
+
+bool exact_convolutions() { return exact(); }
+void set_exact_convolutions(bool value) { exact() = value; }
+
+namespace cpu {
+
+namespace {
+
+// Winograd's transforms pay when there are channels to sum over and images fill their tiles.
+bool use_winograd(const ConvGeometry& g) {
+  if (exact_convolutions() || !winograd::fits(g)) return false;
+  const std::int64_t tiles = (g.ho + 3) / 4 * ((g.wo + 3) / 4);
+  return g.ci >= 16 && g.co >= 16 && g.ho * g.wo >= 32 && 36 * tiles * 2 <= g.ho * g.wo * 9;
+}
 
 // From x (n,h,w,ci), weight (co, ci/groups, kh, kw) and y (n,ho,wo,co).
 ConvGeometry geometry(const Tensor& x, const Tensor& weight, const Tensor& y,
@@ -29,6 +56,10 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
   const ConvGeometry g = geometry(x, weight, y, options);
   dispatch_floating("conv2d", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
+    if constexpr (std::is_same_v<T, float>)
+      if (use_winograd(g))
+        return winograd::forward(g, values<T>(x), values<T>(weight), values<T>(bias), activation,
+                                 values<T>(y));
     lattice::forward(g, values<T>(x), values<T>(weight), values<T>(bias), activation, values<T>(y));
   });
 }
@@ -38,6 +69,10 @@ void backward_data(const Tensor& dy, const Tensor& weight, const Tensor& bias,
   const ConvGeometry g = geometry(dx, weight, dy, options);
   dispatch_floating("conv2d_backward_data", dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
+    if constexpr (std::is_same_v<T, float>)
+      if (use_winograd(g))
+        return winograd::backward_data(g, values<T>(dy), values<T>(weight), values<T>(bias),
+                                       activation, values<T>(dx));
     lattice::backward_data(g, values<T>(dy), values<T>(weight), values<T>(bias), activation,
                            values<T>(dx));
   });
@@ -48,8 +83,11 @@ void backward_weights(const Tensor& dy, const Tensor& x, const Conv2dOptions& op
   const ConvGeometry g = geometry(x, dw, dy, options);
   dispatch_floating("conv2d_backward_weights", dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    lattice::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw));
     if (db.defined()) sum_pixels(g.n * g.ho * g.wo, g.co, values<T>(dy), values<T>(db));
+    if constexpr (std::is_same_v<T, float>)
+      if (use_winograd(g))
+        return winograd::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw));
+    lattice::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw));
   });
 }
 
@@ -70,4 +108,5 @@ void add_conv_kernels(Kernels& table) {
   table.sum_pixels = bias_gradient;
 }
 
-}  // namespace ebb::cpu
+}  // namespace cpu
+}  // namespace ebb

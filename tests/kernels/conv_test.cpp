@@ -213,6 +213,26 @@ TEST_CASE("conv: a sample's bits depend neither on its batch nor on the threads"
   }
 }
 
+TEST_CASE("conv: exact convolutions are direct sums") {
+  const Tensor x = numbers({1, 12, 12, 32}, 1), weight = numbers({32, 32, 3, 3}, 2);
+  const Conv2dOptions options{{1, 1}, {1, 1}};
+  const bool before = exact_convolutions();
+  set_exact_convolutions(false);
+  const Tensor fast = conv2d(x, weight, Tensor(), options);
+  set_exact_convolutions(true);
+  CHECK(exact_convolutions());
+  const Tensor exact = conv2d(x, weight, Tensor(), options);
+  set_exact_convolutions(before);
+  CHECK_FALSE(same_bits(exact, fast));
+  const auto xs = x.to_vector<double>(), ws = weight.to_vector<double>();
+  std::vector<double> want(exact.numel());
+  const Case c{1, 12, 12, 32, 32, {3, 3}, options};
+  cpu::reference::forward<double>(geometry(c, x, exact), xs.data(), ws.data(), nullptr,
+                                  Activation::none, want.data());
+  CHECK(distance(exact, want) <= 3e-6);
+  CHECK(distance(fast, want) <= 2e-5);
+}
+
 TEST_CASE("conv: bad input is one clear line") {
   const Tensor x = Tensor::zeros({1, 8, 8, 3}), weight = Tensor::zeros({5, 3, 3, 3});
   const auto message = [](auto&& call) {

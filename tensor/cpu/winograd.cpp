@@ -1,0 +1,179 @@
+#include <ebb/tensor/cpu/simd.h>
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ebb/tensor/cpu/winograd.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// Highway's headers in this order.
+#include <ebb/tensor/cpu/scratch.h>
+#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/cpu/winograd-inl.h>
+#include <ebb/tensor/cpu/winograd.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace ebb::cpu::winograd {
+namespace HWY_NAMESPACE {
+
+// Tiles whose v, m and panel of u together stay in the second cache.
+constexpr std::int64_t block_tiles = tile_rows == 14 ? 28 : 30;
+
+struct Transformed;
+struct Weights;
+struct Packed;
+struct Products;
+struct Inputs;
+struct Zeros;
+struct BiasPanel;
+
+// The convolution y = w * x with 3x3 weights w(source channel, target channel, tap) given
+// transformed: u of panel j, xi, source channel c and the panel's column at
+// [((j * 36 + xi) * source + c) * width].
+struct Layer {
+  std::int64_t n, height, width, source;       // of x
+  std::int64_t out_height, out_width, target;  // of y
+  std::int64_t top, left;                      // padding
+  const float *x, *u, *bias;
+  Activation activation;
+  float* y;
+};
+
+constexpr std::int64_t panel_width() { return tile_columns<float>(); }
+
+// u from weight[o][c][3][3]; for the gradient by x, channels exchanged and the kernel flipped.
+const float* transform_weights(const ConvGeometry& g, const float* weight, bool forward) {
+  const std::int64_t source = forward ? g.ci : g.co, target = forward ? g.co : g.ci;
+  const std::int64_t width = panel_width(), panels = (target + width - 1) / width;
+  float* u = scratch<Transformed, float>(panels * 36 * source * width);
+  parallel_for(panels * source, 16, [&](std::int64_t begin, std::int64_t end) {
+    float* packed = scratch<Packed, float>(9 * width);
+    for (std::int64_t t = begin; t < end; ++t) {
+      const std::int64_t panel = t / source, c = t % source, first = panel * width;
+      const std::int64_t count = std::min(width, target - first);
+      if (forward)
+        pack_columns(weight + (first * source + c) * 9, source * 9, 1, count, 9, packed);
+      else
+        pack_columns(weight + (c * target + first) * 9, 9, 1, count, 9, packed);
+      float* to = u + (panel * 36 * source + c) * width;
+      for (std::int64_t lane = 0; lane < width; lane += lanes<float>()) {
+        both_axes<3, 6>(
+            weight_axis,
+            [&](int i, int j) HWY_ATTR {
+              const int tap = forward ? i * 3 + j : 8 - i * 3 - j;
+              return hn::LoadU(D(), packed + tap * width + lane);
+            },
+            [&](int i, int j, V value)
+                HWY_ATTR { hn::StoreU(value, D(), to + (i * 6 + j) * source * width + lane); });
+      }
+    }
+  });
+  return u;
+}
+
+// y of one tile, `channels` of them from `first` on, from its m[xi * pitch].
+void transform_output(const Layer& layer, std::int64_t tile, const Tiling& tiling,
+                      std::int64_t first, std::int64_t channels, const float* m, std::int64_t pitch,
+                      const float* bias) {
+  const std::int64_t row = tile / tiling.columns % tiling.rows * 4;
+  const std::int64_t column = tile % tiling.columns * 4;
+  const std::int64_t image = tile / (tiling.rows * tiling.columns);
+  const std::int64_t rows = std::min<std::int64_t>(4, layer.out_height - row);
+  const std::int64_t columns = std::min<std::int64_t>(4, layer.out_width - column);
+  float* to = layer.y +
+              ((image * layer.out_height + row) * layer.out_width + column) * layer.target + first;
+  for (std::int64_t c = 0; c < channels; c += lanes<float>()) {
+    const V offset = bias ? hn::LoadU(D(), bias + c) : hn::Zero(D());
+    both_axes<6, 4>(
+        output_axis,
+        [&](int i, int j) HWY_ATTR { return hn::LoadU(D(), m + (i * 6 + j) * pitch + c); },
+        [&](int i, int j, V value) HWY_ATTR {
+          if (i >= rows || j >= columns) return;
+          value = activate_vector(D(), hn::Add(value, offset), layer.activation);
+          store_some(value, channels - c, to + (i * layer.out_width + j) * layer.target + c);
+        });
+  }
+}
+
+void convolve(const Layer& layer) {
+  const Tiling tiling(layer.n, layer.out_height, layer.out_width);
+  const std::int64_t width = panel_width(), panels = (layer.target + width - 1) / width;
+  // Rows of v that are not a multiple of 4096 bytes apart do not compete for lines of the cache.
+  const std::int64_t pitch =
+      (layer.source + lanes<float>() - 1) / lanes<float>() * lanes<float>() + 16;
+  float* zeros = scratch<Zeros, float>(pitch);
+  std::fill_n(zeros, pitch, 0.0f);
+  float* bias = nullptr;
+  if (layer.bias) {
+    bias = scratch<BiasPanel, float>(panels * width);
+    std::fill(std::copy_n(layer.bias, layer.target, bias), bias + panels * width, 0.0f);
+  }
+  parallel_for(tiling.count, block_tiles, [&](std::int64_t begin, std::int64_t end) {
+    float* v = scratch<Inputs, float>(36 * block_tiles * pitch);
+    float* m = scratch<Products, float>(36 * block_tiles * width);
+    const float* sources[36 * block_tiles];
+    float* targets[36 * block_tiles];
+    for (std::int64_t i = 0; i < 36 * block_tiles; ++i) {
+      sources[i] = v + i * pitch;
+      targets[i] = m + i * width;
+    }
+    for (std::int64_t t = begin; t < end; ++t) {
+      const std::int64_t image = t / (tiling.rows * tiling.columns);
+      const float* pixels[36];
+      find_pixels<6>(layer.x + image * layer.height * layer.width * layer.source, layer.height,
+                     layer.width, layer.source, t / tiling.columns % tiling.rows * 4 - layer.top,
+                     t % tiling.columns * 4 - layer.left, zeros, pixels);
+      transform_input(pixels, layer.source, block_tiles * pitch, v + (t - begin) * pitch);
+    }
+    for (std::int64_t j = 0; j < panels; ++j) {
+      const std::int64_t columns = std::min(width, layer.target - j * width);
+      for (std::int64_t xi = 0; xi < 36; ++xi)
+        multiply_tile(Tile<float>{1, layer.source, sources + xi * block_tiles, 0, 1,
+                                  layer.u + (j * 36 + xi) * layer.source * width, width,
+                                  targets + xi * block_tiles,
+                                  columns > lanes<float>() ? width : lanes<float>(), false, nullptr,
+                                  Activation::none},
+                      0, end - begin);
+      for (std::int64_t t = begin; t < end; ++t)
+        transform_output(layer, t, tiling, j * width, columns, m + (t - begin) * width,
+                         block_tiles * width, bias ? bias + j * width : nullptr);
+    }
+  });
+}
+
+void forward_target(const ConvGeometry& g, const float* x, const float* weight, const float* bias,
+                    Activation activation, float* y) {
+  convolve({g.n, g.h, g.w, g.ci, g.ho, g.wo, g.co, g.padding[0], g.padding[1], x,
+            transform_weights(g, weight, true), bias, activation, y});
+}
+
+void backward_data_target(const ConvGeometry& g, const float* dy, const float* weight,
+                          const float* bias, Activation activation, float* dx) {
+  convolve({g.n, g.ho, g.wo, g.co, g.h, g.w, g.ci, 2 - g.padding[0], 2 - g.padding[1], dy,
+            transform_weights(g, weight, false), bias, activation, dx});
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ebb::cpu::winograd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ebb::cpu::winograd {
+
+HWY_EXPORT(forward_target);
+HWY_EXPORT(backward_data_target);
+
+bool fits(const ConvGeometry& g) {
+  const Pair one{1, 1};
+  return g.kernel == Pair{3, 3} && g.stride == one && g.dilation == one && g.groups == 1;
+}
+
+void forward(const ConvGeometry& g, const float* x, const float* weight, const float* bias,
+             Activation activation, float* y) {
+  EBB_DISPATCH(forward_target)(g, x, weight, bias, activation, y);
+}
+
+void backward_data(const ConvGeometry& g, const float* dy, const float* weight, const float* bias,
+                   Activation activation, float* dx) {
+  EBB_DISPATCH(backward_data_target)(g, dy, weight, bias, activation, dx);
+}
+
+}  // namespace ebb::cpu::winograd
+#endif

@@ -1,0 +1,121 @@
+// The gradient by the weights in Winograd's domain: v of x and a = A dy A^T of dy are transformed
+// for a chunk of tiles, then du[xi] += v[xi]^T a[xi] for each of the 36 xi, one task each: sums
+// over tiles are taken in order whatever the number of threads.
+#include <ebb/tensor/cpu/simd.h>
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ebb/tensor/cpu/winograd_weights.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// Highway's headers in this order.
+#include <ebb/tensor/cpu/scratch.h>
+#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/cpu/winograd-inl.h>
+#include <ebb/tensor/cpu/winograd.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace ebb::cpu::winograd {
+namespace HWY_NAMESPACE {
+
+struct ChunkInputs;
+struct ChunkGradients;
+struct Accumulator;
+struct Zeros;
+struct Rows;
+
+std::int64_t padded(std::int64_t channels) {
+  constexpr std::int64_t width = tile_columns<float>();
+  return (channels + width - 1) / width * width + 16;
+}
+
+// a[xi * pitch + o] = A dy A^T of one tile.
+void transform_gradient(const float* const* pixels, std::int64_t channels, std::int64_t pitch,
+                        float* a) {
+  for (std::int64_t o = 0; o < channels; o += lanes<float>())
+    both_axes<4, 6>(
+        output_adjoint_axis,
+        [&](int i, int j) HWY_ATTR { return load_some(pixels[i * 4 + j] + o, channels - o); },
+        [&](int i, int j, V value)
+            HWY_ATTR { hn::StoreU(value, D(), a + (i * 6 + j) * pitch + o); });
+}
+
+void backward_weights_target(const ConvGeometry& g, const float* dy, const float* x, float* dw) {
+  constexpr std::int64_t width = tile_columns<float>();
+  const Tiling tiling(g.n, g.ho, g.wo);
+  const std::int64_t x_pitch = padded(g.ci), y_pitch = padded(g.co);
+  // A chunk's v and a take about 4 MB.
+  const std::int64_t chunk =
+      std::max<std::int64_t>(32, (1 << 20) / (36 * (x_pitch + y_pitch)) / 16 * 16);
+  float* v = scratch<ChunkInputs, float>(36 * chunk * x_pitch);
+  float* a = scratch<ChunkGradients, float>(36 * chunk * y_pitch);
+  float* du = scratch<Accumulator, float>(36 * g.ci * y_pitch);
+  float* zeros = scratch<Zeros, float>(std::max(x_pitch, y_pitch));
+  std::fill_n(zeros, std::max(x_pitch, y_pitch), 0.0f);
+  if (tiling.count == 0) std::fill_n(du, 36 * g.ci * y_pitch, 0.0f);
+
+  for (std::int64_t begin = 0; begin < tiling.count; begin += chunk) {
+    const std::int64_t count = std::min(chunk, tiling.count - begin);
+    parallel_for(count, 8, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t t = first; t < last; ++t) {
+        const std::int64_t tile = begin + t, image = tile / (tiling.rows * tiling.columns);
+        const std::int64_t row = tile / tiling.columns % tiling.rows * 4;
+        const std::int64_t column = tile % tiling.columns * 4;
+        const float *x_pixels[36], *y_pixels[16];
+        find_pixels<6>(x + image * g.h * g.w * g.ci, g.h, g.w, g.ci, row - g.padding[0],
+                       column - g.padding[1], zeros, x_pixels);
+        find_pixels<4>(dy + image * g.ho * g.wo * g.co, g.ho, g.wo, g.co, row, column, zeros,
+                       y_pixels);
+        transform_input(x_pixels, g.ci, chunk * x_pitch, v + t * x_pitch);
+        transform_gradient(y_pixels, g.co, chunk * y_pitch, a + t * y_pitch);
+      }
+    });
+    parallel_for(36, 1, [&](std::int64_t first, std::int64_t last) {
+      const float** sources = scratch<Rows, const float*>(2 * g.ci);
+      float** targets = const_cast<float**>(sources + g.ci);
+      for (std::int64_t xi = first; xi < last; ++xi)
+        for (std::int64_t o = 0; o < g.co; o += width) {
+          for (std::int64_t c = 0; c < g.ci; ++c) {
+            sources[c] = v + xi * chunk * x_pitch + c;
+            targets[c] = du + (xi * g.ci + c) * y_pitch + o;
+          }
+          multiply_tile(
+              Tile<float>{1, count, sources, 0, x_pitch, a + xi * chunk * y_pitch + o, y_pitch,
+                          targets, std::min(width, g.co - o), begin > 0, nullptr, Activation::none},
+              0, g.ci);
+        }
+    });
+  }
+
+  // dw = G^T du G; lanes are output channels, which lie ci * 9 apart in dw.
+  parallel_for(g.ci, 4, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t c = first; c < last; ++c)
+      for (std::int64_t o = 0; o < g.co; o += lanes<float>()) {
+        const std::int64_t count = std::min(lanes<float>(), g.co - o);
+        both_axes<6, 3>(
+            weight_adjoint_axis,
+            [&](int i, int j)
+                HWY_ATTR { return load_some(du + ((i * 6 + j) * g.ci + c) * y_pitch + o, count); },
+            [&](int i, int j, V value) HWY_ATTR {
+              alignas(64) float values[lanes<float>()];
+              hn::Store(value, D(), values);
+              for (std::int64_t k = 0; k < count; ++k)
+                dw[((o + k) * g.ci + c) * 9 + i * 3 + j] = values[k];
+            });
+      }
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ebb::cpu::winograd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ebb::cpu::winograd {
+
+HWY_EXPORT(backward_weights_target);
+
+void backward_weights(const ConvGeometry& g, const float* dy, const float* x, float* dw) {
+  EBB_DISPATCH(backward_weights_target)(g, dy, x, dw);
+}
+
+}  // namespace ebb::cpu::winograd
+#endif

@@ -1,0 +1,83 @@
+// Winograd's convolution against the plain loops in float64.
+#include <doctest/doctest.h>
+#include <ebb/tensor/cpu/conv.h>
+#include <ebb/tensor/cpu/winograd.h>
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+using namespace ebb;
+using namespace ebb::cpu;
+
+namespace {
+
+std::vector<double> numbers(std::int64_t count, unsigned seed) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<float> normal;
+  std::vector<double> values(static_cast<std::size_t>(count));
+  for (double& value : values) value = normal(engine);
+  return values;
+}
+
+std::vector<float> single(const std::vector<double>& values) {
+  return {values.begin(), values.end()};
+}
+
+// The largest difference in units of the reference's RMS.
+double distance(const std::vector<float>& got, const std::vector<double>& want) {
+  double worst = 0, squares = 0;
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    const double difference = std::abs(got[i] - want[i]);
+    worst = difference <= worst ? worst : difference;  // keeps a NaN
+    squares += want[i] * want[i];
+  }
+  return worst / std::sqrt(squares / static_cast<double>(want.size()));
+}
+
+void compare(std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t ci, std::int64_t co,
+             Pair padding, double tolerance) {
+  INFO("n " << n << " h " << h << " w " << w << " ci " << ci << " co " << co << " padding "
+            << padding[0] << "," << padding[1]);
+  const ConvGeometry g{
+      n,      h,       w,      ci, h + 2 * padding[0] - 2, w + 2 * padding[1] - 2, co, {3, 3},
+      {1, 1}, padding, {1, 1}, 1};
+  REQUIRE(winograd::fits(g));
+  const auto x = numbers(n * h * w * ci, 1), weight = numbers(co * ci * 9, 2);
+  const auto dy = numbers(n * g.ho * g.wo * co, 3);
+  const auto bias = numbers(co, 4), back_bias = numbers(ci, 5);
+  std::vector<double> want(dy.size()), want_dx(x.size()), want_dw(weight.size());
+  std::vector<float> got(dy.size()), dx(x.size()), dw(weight.size());
+
+  reference::forward(g, x.data(), weight.data(), bias.data(), Activation::silu, want.data());
+  winograd::forward(g, single(x).data(), single(weight).data(), single(bias).data(),
+                    Activation::silu, got.data());
+  CHECK(distance(got, want) <= tolerance);
+
+  reference::backward_data(g, dy.data(), weight.data(), back_bias.data(), Activation::relu,
+                           want_dx.data());
+  winograd::backward_data(g, single(dy).data(), single(weight).data(), single(back_bias).data(),
+                          Activation::relu, dx.data());
+  CHECK(distance(dx, want_dx) <= tolerance);
+
+  reference::backward_weights(g, dy.data(), x.data(), want_dw.data());
+  winograd::backward_weights(g, single(dy).data(), single(x).data(), dw.data());
+  CHECK(distance(dw, want_dw) <= tolerance);
+}
+
+}  // namespace
+
+TEST_CASE("winograd: sizes 1 to 17, odd channels, every padding") {
+  for (std::int64_t size = 1; size <= 17; ++size)
+    compare(1 + size % 3, size, 18 - size, 1 + size * 5 % 19, 1 + size * 7 % 17, {1, 1}, 2e-5);
+  for (std::int64_t channels : {7, 8, 15, 16, 17, 31, 32, 33, 48, 65})
+    compare(2, 6, 7, channels, 70 - channels, {1, 1}, 2e-5);
+  for (std::int64_t padding : {0, 1, 2}) compare(2, 9, 8, 16, 24, {padding, 2 - padding}, 2e-5);
+  compare(3, 37, 29, 8, 16, {1, 1}, 2e-5);
+}
+
+TEST_CASE("winograd: within 2e-5 of the output's RMS at 64 to 256 channels") {
+  compare(1, 12, 12, 64, 64, {1, 1}, 2e-5);
+  compare(1, 12, 9, 128, 96, {1, 1}, 2e-5);
+  compare(1, 8, 8, 256, 256, {1, 1}, 2e-5);
+}

@@ -32,10 +32,53 @@ struct Axis {
 Axis forward_axis(const ConvGeometry& g, int axis);
 std::vector<Axis> backward_axes(const ConvGeometry& g, int axis);
 
-// to[tap][channel] for one target pixel (row, column) of an image: the source pixels under the
-// taps, zeros outside. `image` points at the first of `channels` in a pixel of `stride` values.
+// One lattice of one group. `source`, `target` and `bias` point at the group's first channel.
 template <class T>
-void gather(const Axis& rows, const Axis& columns, std::int64_t row, std::int64_t column,
-            const T* image, std::int64_t channels, std::int64_t stride, T* to);
+struct Pass {
+  std::int64_t n;
+  Axis rows, columns;
+  const T* source;
+  std::int64_t source_channels, source_stride;  // in the group, in the whole pixel
+  T* target;
+  std::int64_t target_channels, target_stride, target_height, target_width;
+  // The weight of (tap (i, j), source channel c, target channel o) is
+  // weight[i * kernel_width + j + c * weight_source + o * weight_target].
+  const T* weight;
+  std::int64_t kernel_width, weight_source, weight_target;
+  const T* bias;
+  Activation activation;
+
+  std::int64_t taps() const {
+    return static_cast<std::int64_t>(rows.taps.size() * columns.taps.size());
+  }
+  std::int64_t pixels() const { return n * rows.count * columns.count; }
+
+  // The source pixel under a tap for target pixel `p` of the lattice, null outside the image.
+  const T* source_pixel(std::int64_t p, const Tap& row_tap, const Tap& column_tap) const {
+    const std::int64_t h = p / columns.count % rows.count * rows.source_step + row_tap.offset;
+    const std::int64_t w = p % columns.count * columns.source_step + column_tap.offset;
+    if (h < 0 || h >= rows.source_size || w < 0 || w >= columns.source_size) return nullptr;
+    const std::int64_t image = p / (rows.count * columns.count);
+    return source + ((image * rows.source_size + h) * columns.source_size + w) * source_stride;
+  }
+  T* target_pixel(std::int64_t p) const {
+    const std::int64_t h = rows.first + p / columns.count % rows.count * rows.target_step;
+    const std::int64_t w = columns.first + p % columns.count * columns.target_step;
+    const std::int64_t image = p / (rows.count * columns.count);
+    return target + ((image * target_height + h) * target_width + w) * target_stride;
+  }
+};
+
+void run(const Pass<float>& pass);
+void run(const Pass<double>& pass);
+
+// The same for few target channels (at most 4) and unit steps: every source pixel is multiplied by
+// the weights of all taps at once, and each target pixel sums what its taps left there.
+//
+//    t[pixel] = [tap 0: o o o | tap 1: o o o | ... ]     y[p] = t[p + off 0] + t[p + off 1] + ...
+//
+// Few channels fill few lanes of a vector; those of all taps together fill two.
+bool is_thin(const Pass<float>& pass);
+void run_thin(const Pass<float>& pass);
 
 }  // namespace ebb::cpu::lattice

@@ -144,6 +144,7 @@ void multiply_tile(const Tile<T>& tile, std::int64_t first, std::int64_t last) {
   for (; last - first >= tile_rows; first += tile_rows) multiply_vectors<tile_rows>(tile, first);
   for (; last - first >= tile_rows / 2; first += tile_rows / 2)
     multiply_vectors<tile_rows / 2>(tile, first);
+  for (; last - first >= 4; first += 4) multiply_vectors<4>(tile, first);
   for (; last - first >= 2; first += 2) multiply_vectors<2>(tile, first);
   if (first < last) multiply_vectors<1>(tile, first);
 }

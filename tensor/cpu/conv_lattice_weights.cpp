@@ -1,0 +1,184 @@
+// The gradient by the weights of any convolution: dw[tap][c][o] = sum over the pixels p of y of
+// x[p's pixel under the tap][c] dy[p][o], by tiles (tile-inl.h) whose rows are input channels and
+// whose k is p.
+//
+//   dy, some rows of one image             the rows of x under them, copied with zeros around
+//   +------------------+                   0 0 0 0 0 0 0 0 0 0 0 0
+//   | p  p  p  p  p  p |  one segment      0 c  c  c  c  c  c  c 0   a tap's sources start at its
+//   | p  p  p  p  p  p |  a row            0 c  c  c  c  c  c  c 0   own corner and step from
+//   +------------------+                   0 0 0 0 0 0 0 0 0 0 0 0   pixel to pixel
+//
+// Where pixels have few channels, those under all taps are gathered side by side instead. Images
+// are cut into parts by their sizes alone; each part has sums of its own, added in order.
+#include <ebb/tensor/cpu/simd.h>
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ebb/tensor/cpu/conv_lattice_weights.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// Highway's headers in this order.
+#include <ebb/tensor/cpu/conv_lattice.h>
+#include <ebb/tensor/cpu/scratch.h>
+#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/cpu/tile-inl.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace ebb::cpu::lattice {
+namespace HWY_NAMESPACE {
+using namespace cpu::HWY_NAMESPACE;
+
+constexpr std::int64_t few_channels = 16;
+constexpr std::int64_t chunk_pixels = 256;
+
+struct Copied;
+struct Partial;
+struct Tables;
+
+// One group of one convolution.
+template <class T>
+struct Gradient {
+  const ConvGeometry& g;
+  const T *dy, *x;  // at the group's first channel
+  std::int64_t in, out, area;
+  bool gathered;
+  std::int64_t chunk_rows, chunks_an_image;
+  std::int64_t pitch;               // of a row of sums
+  std::int64_t copied_h, copied_w;  // size of the padded copy
+  std::int64_t depth;               // gathered values a pixel
+
+  explicit Gradient(const ConvGeometry& geometry, std::int64_t group, const T* all_dy,
+                    const T* all_x)
+      : g(geometry),
+        dy(all_dy + group * geometry.group_out()),
+        x(all_x + group * geometry.group_in()),
+        in(geometry.group_in()),
+        out(geometry.group_out()),
+        area(geometry.kernel[0] * geometry.kernel[1]),
+        gathered(in < few_channels),
+        chunk_rows(std::clamp<std::int64_t>(chunk_pixels / g.wo, 1, g.ho)),
+        chunks_an_image((g.ho + chunk_rows - 1) / chunk_rows),
+        pitch((out + tile_columns<T>() - 1) / tile_columns<T>() * tile_columns<T>()),
+        copied_h((chunk_rows - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1),
+        copied_w((g.wo - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1),
+        depth(area * in) {}
+
+  const T* pixel(std::int64_t image, std::int64_t h, std::int64_t w) const {
+    if (h < 0 || h >= g.h || w < 0 || w >= g.w) return nullptr;
+    return x + ((image * g.h + h) * g.w + w) * g.ci;
+  }
+
+  static T* put(const T* from, std::int64_t count, T* to) {
+    return from ? std::copy_n(from, count, to) : std::fill_n(to, count, T(0));
+  }
+
+  // Adds (or writes, the first time) one chunk's products to sums[(tap * in + c) * pitch + o].
+  void add_chunk(std::int64_t chunk, bool first, T* sums) const {
+    const std::int64_t image = chunk / chunks_an_image;
+    const std::int64_t row = chunk % chunks_an_image * chunk_rows;
+    const std::int64_t rows = std::min(chunk_rows, g.ho - row);
+    T* copied = scratch<Copied, T>(gathered ? chunk_rows * g.wo * depth : copied_h * copied_w * in);
+    copy(image, row, rows, copied);
+
+    const std::int64_t segments = gathered ? 1 : rows;
+    const std::int64_t tile_sources = gathered ? depth : in;
+    const T** sources = scratch<Tables, const T*>(segments * tile_sources + tile_sources);
+    T** targets = const_cast<T**>(sources + segments * tile_sources);
+    for (std::int64_t o = 0; o < out; o += tile_columns<T>())
+      for (std::int64_t tap = 0; tap < (gathered ? 1 : area); ++tap) {
+        const T* corner = gathered ? copied
+                                   : copied + (tap / g.kernel[1] * g.dilation[0] * copied_w +
+                                               tap % g.kernel[1] * g.dilation[1]) *
+                                                  in;
+        for (std::int64_t s = 0; s < segments; ++s)
+          for (std::int64_t c = 0; c < tile_sources; ++c)
+            sources[s * tile_sources + c] = corner + s * g.stride[0] * copied_w * in + c;
+        for (std::int64_t c = 0; c < tile_sources; ++c)
+          targets[c] = sums + (tap * in + c) * pitch + o;
+        multiply_tile(
+            Tile<T>{segments, gathered ? rows * g.wo : g.wo, sources, tile_sources,
+                    gathered ? depth : g.stride[1] * in,
+                    dy + ((image * g.ho + row) * g.wo) * g.co + o, g.co, targets,
+                    std::min(tile_columns<T>(), out - o), !first, nullptr, Activation::none},
+            0, tile_sources);
+      }
+  }
+
+  void copy(std::int64_t image, std::int64_t row, std::int64_t rows, T* to) const {
+    const std::int64_t top = row * g.stride[0] - g.padding[0];
+    if (gathered) {
+      for (std::int64_t r = 0; r < rows; ++r)
+        for (std::int64_t c = 0; c < g.wo; ++c)
+          for (std::int64_t i = 0; i < g.kernel[0]; ++i)
+            for (std::int64_t j = 0; j < g.kernel[1]; ++j)
+              to = put(pixel(image, top + r * g.stride[0] + i * g.dilation[0],
+                             c * g.stride[1] + j * g.dilation[1] - g.padding[1]),
+                       in, to);
+      return;
+    }
+    const std::int64_t height = (rows - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1;
+    for (std::int64_t h = 0; h < height; ++h)
+      for (std::int64_t w = 0; w < copied_w; ++w)
+        to = put(pixel(image, top + h, w - g.padding[1]), in, to);
+  }
+};
+
+template <class T>
+void weights_target(const ConvGeometry& g, const T* dy, const T* x, T* dw) {
+  const std::int64_t area = g.kernel[0] * g.kernel[1];
+  const std::int64_t size = g.co * g.group_in() * area;
+  if (g.n * g.ho * g.wo == 0 || size == 0) {
+    std::fill_n(dw, size, T(0));
+    return;
+  }
+  for (std::int64_t group = 0; group < g.groups; ++group) {
+    const Gradient<T> gradient(g, group, dy, x);
+    const std::int64_t chunks = g.n * gradient.chunks_an_image;
+    const std::int64_t sums = gradient.depth * gradient.pitch;
+    const std::int64_t wanted = std::clamp<std::int64_t>((1 << 21) / sums, 4, 32);
+    const std::int64_t part = (chunks + wanted - 1) / wanted, parts = (chunks + part - 1) / part;
+    T* partial = scratch<Partial, T>(parts * sums);
+    parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t) {
+      for (std::int64_t c = begin * part; c < std::min(chunks, (begin + 1) * part); ++c)
+        gradient.add_chunk(c, c == begin * part, partial + begin * sums);
+    });
+    T* to = dw + group * gradient.out * gradient.depth;
+    parallel_for(gradient.in, 8, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t c = begin; c < end; ++c)
+        for (std::int64_t tap = 0; tap < area; ++tap) {
+          T* first = partial + (tap * gradient.in + c) * gradient.pitch;
+          for (std::int64_t p = 1; p < parts; ++p)
+            for (std::int64_t o = 0; o < gradient.out; ++o) first[o] += first[p * sums + o];
+          for (std::int64_t o = 0; o < gradient.out; ++o)
+            to[(o * gradient.in + c) * area + tap] = first[o];
+        }
+    });
+  }
+}
+
+void weights_float(const ConvGeometry& g, const float* dy, const float* x, float* dw) {
+  weights_target(g, dy, x, dw);
+}
+void weights_double(const ConvGeometry& g, const double* dy, const double* x, double* dw) {
+  weights_target(g, dy, x, dw);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ebb::cpu::lattice
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ebb::cpu::lattice {
+
+HWY_EXPORT(weights_float);
+HWY_EXPORT(weights_double);
+
+template <>
+void backward_weights(const ConvGeometry& g, const float* dy, const float* x, float* dw) {
+  EBB_DISPATCH(weights_float)(g, dy, x, dw);
+}
+template <>
+void backward_weights(const ConvGeometry& g, const double* dy, const double* x, double* dw) {
+  EBB_DISPATCH(weights_double)(g, dy, x, dw);
+}
+
+}  // namespace ebb::cpu::lattice
+#endif

@@ -53,14 +53,6 @@ struct Pass {
   }
   std::int64_t pixels() const { return n * rows.count * columns.count; }
 
-  // The source pixel under a tap for target pixel `p` of the lattice, null outside the image.
-  const T* source_pixel(std::int64_t p, const Tap& row_tap, const Tap& column_tap) const {
-    const std::int64_t h = p / columns.count % rows.count * rows.source_step + row_tap.offset;
-    const std::int64_t w = p % columns.count * columns.source_step + column_tap.offset;
-    if (h < 0 || h >= rows.source_size || w < 0 || w >= columns.source_size) return nullptr;
-    const std::int64_t image = p / (rows.count * columns.count);
-    return source + ((image * rows.source_size + h) * columns.source_size + w) * source_stride;
-  }
   T* target_pixel(std::int64_t p) const {
     const std::int64_t h = rows.first + p / columns.count % rows.count * rows.target_step;
     const std::int64_t w = columns.first + p % columns.count * columns.target_step;

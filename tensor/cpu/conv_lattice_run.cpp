@@ -50,34 +50,68 @@ const T* pack_weights(const Pass<T>& pass) {
   return packed;
 }
 
-// Fills sources[segment * pitch + pixel]; returns the number of segments.
+// Calls visit(p - begin, tap, pixel) for target pixels and taps in order; pixel is the source under
+// the tap, null outside the image.
+template <class T, class Visit>
+HWY_INLINE void visit_sources(const Pass<T>& pass, std::int64_t begin, std::int64_t end,
+                              const Visit& visit) {
+  const std::int64_t height = pass.rows.source_size, width = pass.columns.source_size;
+  std::int64_t column = begin % pass.columns.count;
+  std::int64_t row = begin / pass.columns.count % pass.rows.count;
+  const T* image = pass.source + begin / (pass.columns.count * pass.rows.count) * height * width *
+                                     pass.source_stride;
+  for (std::int64_t p = 0; p < end - begin; ++p) {
+    const std::int64_t top = row * pass.rows.source_step;
+    const std::int64_t left = column * pass.columns.source_step;
+    std::int64_t tap = 0;
+    for (const Tap& row_tap : pass.rows.taps) {
+      const std::int64_t h = top + row_tap.offset;
+      const bool inside = h >= 0 && h < height;
+      for (const Tap& column_tap : pass.columns.taps) {
+        const std::int64_t w = left + column_tap.offset;
+        visit(
+            p, tap++,
+            inside && w >= 0 && w < width ? image + (h * width + w) * pass.source_stride : nullptr);
+      }
+    }
+    if (++column < pass.columns.count) continue;
+    column = 0;
+    if (++row < pass.rows.count) continue;
+    row = 0;
+    image += height * width * pass.source_stride;
+  }
+}
+
+// gathered[p][tap][channel], zeros outside the image, for pixels of `channels` values (0: of
+// pass.source_channels).
+template <int channels, class T>
+void gather(const Pass<T>& pass, std::int64_t begin, std::int64_t end, T* gathered) {
+  const std::int64_t count = channels == 0 ? pass.source_channels : channels;
+  visit_sources(pass, begin, end, [&](std::int64_t, std::int64_t, const T* pixel) {
+    for (std::int64_t c = 0; c < count; ++c) gathered[c] = pixel ? pixel[c] : T(0);
+    gathered += count;
+  });
+}
+
+// Fills sources[segment * block_pixels + pixel].
 template <class T>
-std::int64_t find_sources(const Pass<T>& pass, std::int64_t begin, std::int64_t end, const T* zeros,
-                          std::int64_t pitch, const T** sources) {
-  const std::int64_t channels = pass.source_channels;
+void find_sources(const Pass<T>& pass, std::int64_t begin, std::int64_t end, const T* zeros,
+                  const T** sources) {
+  const std::int64_t channels = pass.source_channels, depth = pass.taps() * channels;
   if (channels >= few_channels) {
-    std::int64_t segment = 0;
-    for (const Tap& row : pass.rows.taps)
-      for (const Tap& column : pass.columns.taps) {
-        for (std::int64_t p = begin; p < end; ++p) {
-          const T* pixel = pass.source_pixel(p, row, column);
-          sources[segment * pitch + p - begin] = pixel ? pixel : zeros;
-        }
-        ++segment;
-      }
-    return segment;
+    visit_sources(pass, begin, end, [&](std::int64_t p, std::int64_t tap, const T* pixel) {
+      sources[tap * block_pixels + p] = pixel ? pixel : zeros;
+    });
+    return;
   }
-  T* to = scratch<Gathered, T>(block_pixels * pass.taps() * channels);
-  for (std::int64_t p = begin; p < end; ++p) {
-    sources[p - begin] = to;
-    for (const Tap& row : pass.rows.taps)
-      for (const Tap& column : pass.columns.taps) {
-        const T* pixel = pass.source_pixel(p, row, column);
-        for (std::int64_t c = 0; c < channels; ++c) to[c] = pixel ? pixel[c] : T(0);
-        to += channels;
-      }
-  }
-  return 1;
+  T* gathered = scratch<Gathered, T>(block_pixels * depth);
+  for (std::int64_t p = 0; p < end - begin; ++p) sources[p] = gathered + p * depth;
+  if (channels == 1)
+    gather<1>(pass, begin, end, gathered);
+  else if (channels == 3)
+    gather<3>(pass, begin, end, gathered);
+  else
+    gather<0>(pass, begin, end, gathered);
 }
 
 template <class T>
@@ -95,12 +129,13 @@ void run_target(const Pass<T>& pass) {
   }
   const bool gathered = channels < few_channels;
   const std::int64_t length = gathered ? taps * channels : channels;
+  const std::int64_t segments = gathered ? 1 : taps;
   const std::int64_t run = std::max<std::int64_t>(1, depth / std::max<std::int64_t>(1, length));
 
   parallel_for(pass.pixels(), block_pixels, [&](std::int64_t begin, std::int64_t end) {
     const T** sources = scratch<Sources, const T*>(std::max<std::int64_t>(1, taps) * block_pixels);
     T* targets[block_pixels];
-    const std::int64_t segments = find_sources(pass, begin, end, zeros, block_pixels, sources);
+    find_sources(pass, begin, end, zeros, sources);
     for (std::int64_t s = 0; s == 0 || s < segments; s += run)
       for (std::int64_t j = 0; j < panels; ++j) {
         for (std::int64_t p = begin; p < end; ++p)

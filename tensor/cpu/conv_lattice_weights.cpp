@@ -56,7 +56,7 @@ struct Gradient {
         gathered(in < few_channels),
         chunk_rows(std::clamp<std::int64_t>(chunk_pixels / g.wo, 1, g.ho)),
         chunks_an_image((g.ho + chunk_rows - 1) / chunk_rows),
-        pitch((out + tile_columns<T>() - 1) / tile_columns<T>() * tile_columns<T>()),
+        pitch((out + tile_columns<T>() - 1) / tile_columns<T>() * tile_columns<T>() + 16),
         copied_h((chunk_rows - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1),
         copied_w((g.wo - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1),
         depth(area * in) {}
@@ -141,15 +141,18 @@ void weights_target(const ConvGeometry& g, const T* dy, const T* x, T* dw) {
         gradient.add_chunk(c, c == begin * part, partial + begin * sums);
     });
     T* to = dw + group * gradient.out * gradient.depth;
-    parallel_for(gradient.in, 8, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t c = begin; c < end; ++c)
+    parallel_for(gradient.in, 16, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t p = 1; p < parts; ++p)
         for (std::int64_t tap = 0; tap < area; ++tap) {
-          T* first = partial + (tap * gradient.in + c) * gradient.pitch;
-          for (std::int64_t p = 1; p < parts; ++p)
-            for (std::int64_t o = 0; o < gradient.out; ++o) first[o] += first[p * sums + o];
-          for (std::int64_t o = 0; o < gradient.out; ++o)
-            to[(o * gradient.in + c) * area + tap] = first[o];
+          T* total = partial + (tap * gradient.in + begin) * gradient.pitch;
+          for (std::int64_t c = begin; c < end; ++c, total += gradient.pitch)
+            for (std::int64_t o = 0; o < gradient.out; ++o) total[o] += total[p * sums + o];
         }
+      for (std::int64_t o = 0; o < gradient.out; ++o)
+        for (std::int64_t c = begin; c < end; ++c)
+          for (std::int64_t tap = 0; tap < area; ++tap)
+            to[(o * gradient.in + c) * area + tap] =
+                partial[(tap * gradient.in + c) * gradient.pitch + o];
     });
   }
 }
@@ -171,14 +174,43 @@ namespace ebb::cpu::lattice {
 HWY_EXPORT(weights_float);
 HWY_EXPORT(weights_double);
 
-template <>
-void backward_weights(const ConvGeometry& g, const float* dy, const float* x, float* dw) {
+namespace {
+
+void dispatch(const ConvGeometry& g, const float* dy, const float* x, float* dw) {
   EBB_DISPATCH(weights_float)(g, dy, x, dw);
 }
-template <>
-void backward_weights(const ConvGeometry& g, const double* dy, const double* x, double* dw) {
+void dispatch(const ConvGeometry& g, const double* dy, const double* x, double* dw) {
   EBB_DISPATCH(weights_double)(g, dy, x, dw);
 }
+
+struct Turned;
+
+// With steps of one pixel, the sum over p of x[p + tap] dy[p] is the sum over q of dy[q - tap]
+// x[q]: x and dy can change places, so that the one with more channels fills the vectors.
+template <class T>
+void turned(const ConvGeometry& g, const T* dy, const T* x, T* dw) {
+  ConvGeometry t{g.n, g.ho, g.wo, g.co, g.h, g.w, g.ci, g.kernel, g.stride, {}, g.dilation, 1};
+  for (int axis : {0, 1})
+    t.padding[axis] = (g.kernel[axis] - 1) * g.dilation[axis] - g.padding[axis];
+  const std::int64_t area = g.kernel[0] * g.kernel[1];
+  T* other = scratch<Turned, T>(g.ci * g.co * area);
+  dispatch(t, x, dy, other);
+  for (std::int64_t o = 0; o < g.co; ++o)
+    for (std::int64_t c = 0; c < g.ci; ++c)
+      for (std::int64_t tap = 0; tap < area; ++tap)
+        dw[(o * g.ci + c) * area + tap] = other[(c * g.co + o) * area + area - 1 - tap];
+}
+
+}  // namespace
+
+template <class T>
+void backward_weights(const ConvGeometry& g, const T* dy, const T* x, T* dw) {
+  const bool unit = g.stride == Pair{1, 1} && g.groups == 1;
+  if (unit && g.co < 16 && g.ci >= 16) return turned(g, dy, x, dw);
+  dispatch(g, dy, x, dw);
+}
+template void backward_weights(const ConvGeometry&, const float*, const float*, float*);
+template void backward_weights(const ConvGeometry&, const double*, const double*, double*);
 
 }  // namespace ebb::cpu::lattice
 #endif

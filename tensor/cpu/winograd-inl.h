@@ -135,12 +135,42 @@ HWY_INLINE void find_pixels(const float* image, std::int64_t height, std::int64_
 // v[xi * pitch + c] = B^T d B of one tile, for all channels rounded up to whole vectors.
 inline void transform_input(const float* const* pixels, std::int64_t channels, std::int64_t pitch,
                             float* v) {
-  for (std::int64_t c = 0; c < channels; c += lanes<float>())
+  constexpr std::int64_t n = lanes<float>();
+  std::int64_t c = 0;
+  const auto store = [&](int i, int j, V value)
+                         HWY_ATTR { hn::StoreU(value, D(), v + (i * 6 + j) * pitch + c); };
+  for (; c + n <= channels; c += n)
+    both_axes<6, 6>(
+        input_axis, [&](int i, int j) HWY_ATTR { return hn::LoadU(D(), pixels[i * 6 + j] + c); },
+        store);
+  if (c < channels)
     both_axes<6, 6>(
         input_axis,
         [&](int i, int j) HWY_ATTR { return load_some(pixels[i * 6 + j] + c, channels - c); },
-        [&](int i, int j, V value)
-            HWY_ATTR { hn::StoreU(value, D(), v + (i * 6 + j) * pitch + c); });
+        store);
+}
+
+// Turns the sums of all tiles, du[(xi * ci + c) * pitch + o], into dw[o][c][3][3] = G^T du G for
+// input channels first..last (at most `weight_block`): transformed for a vector of o at a time into
+// `buffer` (weight_block * 9 * lanes values), from which dw is written in order.
+constexpr std::int64_t weight_block = 16;
+inline void transform_weight_gradient(const float* du, std::int64_t pitch, std::int64_t ci,
+                                      std::int64_t co, std::int64_t first, std::int64_t last,
+                                      float* buffer, float* dw) {
+  constexpr std::int64_t n = lanes<float>();
+  for (std::int64_t o = 0; o < co; o += n) {
+    for (std::int64_t c = first; c < last; ++c)
+      both_axes<6, 3>(
+          weight_adjoint_axis,
+          [&](int i, int j)
+              HWY_ATTR { return hn::LoadU(D(), du + ((i * 6 + j) * ci + c) * pitch + o); },
+          [&](int i, int j, V value)
+              HWY_ATTR { hn::Store(value, D(), buffer + ((c - first) * 9 + i * 3 + j) * n); });
+    for (std::int64_t k = 0; k < std::min(n, co - o); ++k) {
+      float* to = dw + ((o + k) * ci + first) * 9;
+      for (std::int64_t e = 0; e < (last - first) * 9; ++e) to[e] = buffer[e * n + k];
+    }
+  }
 }
 
 }  // namespace HWY_NAMESPACE

@@ -26,7 +26,7 @@ struct BiasPanel;
 
 // The convolution y = w * x with 3x3 weights w(source channel, target channel, tap) given
 // transformed: u of panel j, xi, source channel c and the panel's column at
-// [((j * 36 + xi) * source + c) * width].
+// [(j * 36 + xi) * pitch + c * width].
 struct Layer {
   std::int64_t n, height, width, source;       // of x
   std::int64_t out_height, out_width, target;  // of y
@@ -37,12 +37,14 @@ struct Layer {
 };
 
 constexpr std::int64_t panel_width() { return tile_columns<float>(); }
+// Not a multiple of 4096 bytes: those would compete for the same lines of the cache.
+constexpr std::int64_t weight_pitch(std::int64_t source) { return (source + 1) * panel_width(); }
 
 // u from weight[o][c][3][3]; for the gradient by x, channels exchanged and the kernel flipped.
 const float* transform_weights(const ConvGeometry& g, const float* weight, bool forward) {
   const std::int64_t source = forward ? g.ci : g.co, target = forward ? g.co : g.ci;
   const std::int64_t width = panel_width(), panels = (target + width - 1) / width;
-  float* u = scratch<Transformed, float>(panels * 36 * source * width);
+  float* u = scratch<Transformed, float>(panels * 36 * weight_pitch(source));
   parallel_for(panels * source, 16, [&](std::int64_t begin, std::int64_t end) {
     float* packed = scratch<Packed, float>(9 * width);
     for (std::int64_t t = begin; t < end; ++t) {
@@ -52,7 +54,7 @@ const float* transform_weights(const ConvGeometry& g, const float* weight, bool 
         pack_columns(weight + (first * source + c) * 9, source * 9, 1, count, 9, packed);
       else
         pack_columns(weight + (c * target + first) * 9, 9, 1, count, 9, packed);
-      float* to = u + (panel * 36 * source + c) * width;
+      float* to = u + panel * 36 * weight_pitch(source) + c * width;
       for (std::int64_t lane = 0; lane < width; lane += lanes<float>()) {
         both_axes<3, 6>(
             weight_axis,
@@ -60,8 +62,9 @@ const float* transform_weights(const ConvGeometry& g, const float* weight, bool 
               const int tap = forward ? i * 3 + j : 8 - i * 3 - j;
               return hn::LoadU(D(), packed + tap * width + lane);
             },
-            [&](int i, int j, V value)
-                HWY_ATTR { hn::StoreU(value, D(), to + (i * 6 + j) * source * width + lane); });
+            [&](int i, int j, V value) HWY_ATTR {
+              hn::StoreU(value, D(), to + (i * 6 + j) * weight_pitch(source) + lane);
+            });
       }
     }
   });
@@ -79,16 +82,21 @@ void transform_output(const Layer& layer, std::int64_t tile, const Tiling& tilin
   const std::int64_t columns = std::min<std::int64_t>(4, layer.out_width - column);
   float* to = layer.y +
               ((image * layer.out_height + row) * layer.out_width + column) * layer.target + first;
+  const bool whole = rows == 4 && columns == 4 && layer.activation == Activation::none;
   for (std::int64_t c = 0; c < channels; c += lanes<float>()) {
     const V offset = bias ? hn::LoadU(D(), bias + c) : hn::Zero(D());
-    both_axes<6, 4>(
-        output_axis,
-        [&](int i, int j) HWY_ATTR { return hn::LoadU(D(), m + (i * 6 + j) * pitch + c); },
-        [&](int i, int j, V value) HWY_ATTR {
-          if (i >= rows || j >= columns) return;
-          value = activate_vector(D(), hn::Add(value, offset), layer.activation);
-          store_some(value, channels - c, to + (i * layer.out_width + j) * layer.target + c);
-        });
+    const auto load = [&](int i, int j)
+                          HWY_ATTR { return hn::LoadU(D(), m + (i * 6 + j) * pitch + c); };
+    if (whole && c + lanes<float>() <= channels)
+      both_axes<6, 4>(output_axis, load, [&](int i, int j, V value) HWY_ATTR {
+        hn::StoreU(hn::Add(value, offset), D(), to + (i * layer.out_width + j) * layer.target + c);
+      });
+    else
+      both_axes<6, 4>(output_axis, load, [&](int i, int j, V value) HWY_ATTR {
+        if (i >= rows || j >= columns) return;
+        value = activate_vector(D(), hn::Add(value, offset), layer.activation);
+        store_some(value, channels - c, to + (i * layer.out_width + j) * layer.target + c);
+      });
   }
 }
 
@@ -126,7 +134,7 @@ void convolve(const Layer& layer) {
       const std::int64_t columns = std::min(width, layer.target - j * width);
       for (std::int64_t xi = 0; xi < 36; ++xi)
         multiply_tile(Tile<float>{1, layer.source, sources + xi * block_tiles, 0, 1,
-                                  layer.u + (j * 36 + xi) * layer.source * width, width,
+                                  layer.u + (j * 36 + xi) * weight_pitch(layer.source), width,
                                   targets + xi * block_tiles,
                                   columns > lanes<float>() ? width : lanes<float>(), false, nullptr,
                                   Activation::none},

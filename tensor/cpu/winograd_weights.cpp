@@ -21,6 +21,7 @@ struct ChunkGradients;
 struct Accumulator;
 struct Zeros;
 struct Rows;
+struct Buffer;
 
 std::int64_t padded(std::int64_t channels) {
   constexpr std::int64_t width = tile_columns<float>();
@@ -30,12 +31,19 @@ std::int64_t padded(std::int64_t channels) {
 // a[xi * pitch + o] = A dy A^T of one tile.
 void transform_gradient(const float* const* pixels, std::int64_t channels, std::int64_t pitch,
                         float* a) {
-  for (std::int64_t o = 0; o < channels; o += lanes<float>())
+  constexpr std::int64_t n = lanes<float>();
+  std::int64_t o = 0;
+  const auto store = [&](int i, int j, V value)
+                         HWY_ATTR { hn::StoreU(value, D(), a + (i * 6 + j) * pitch + o); };
+  for (; o + n <= channels; o += n)
+    both_axes<4, 6>(
+        output_adjoint_axis,
+        [&](int i, int j) HWY_ATTR { return hn::LoadU(D(), pixels[i * 4 + j] + o); }, store);
+  if (o < channels)
     both_axes<4, 6>(
         output_adjoint_axis,
         [&](int i, int j) HWY_ATTR { return load_some(pixels[i * 4 + j] + o, channels - o); },
-        [&](int i, int j, V value)
-            HWY_ATTR { hn::StoreU(value, D(), a + (i * 6 + j) * pitch + o); });
+        store);
 }
 
 void backward_weights_target(const ConvGeometry& g, const float* dy, const float* x, float* dw) {
@@ -85,22 +93,9 @@ void backward_weights_target(const ConvGeometry& g, const float* dy, const float
     });
   }
 
-  // dw = G^T du G; lanes are output channels, which lie ci * 9 apart in dw.
-  parallel_for(g.ci, 4, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t c = first; c < last; ++c)
-      for (std::int64_t o = 0; o < g.co; o += lanes<float>()) {
-        const std::int64_t count = std::min(lanes<float>(), g.co - o);
-        both_axes<6, 3>(
-            weight_adjoint_axis,
-            [&](int i, int j)
-                HWY_ATTR { return load_some(du + ((i * 6 + j) * g.ci + c) * y_pitch + o, count); },
-            [&](int i, int j, V value) HWY_ATTR {
-              alignas(64) float values[lanes<float>()];
-              hn::Store(value, D(), values);
-              for (std::int64_t k = 0; k < count; ++k)
-                dw[((o + k) * g.ci + c) * 9 + i * 3 + j] = values[k];
-            });
-      }
+  parallel_for(g.ci, weight_block, [&](std::int64_t first, std::int64_t last) {
+    float* buffer = scratch<Buffer, float>(weight_block * 9 * lanes<float>());
+    transform_weight_gradient(du, y_pitch, g.ci, g.co, first, last, buffer, dw);
   });
 }
 

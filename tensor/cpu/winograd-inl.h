@@ -150,20 +150,20 @@ inline void transform_input(const float* const* pixels, std::int64_t channels, s
         store);
 }
 
-// Turns the sums of all tiles, du[(xi * ci + c) * pitch + o], into dw[o][c][3][3] = G^T du G for
-// input channels first..last (at most `weight_block`): transformed for a vector of o at a time into
-// `buffer` (weight_block * 9 * lanes values), from which dw is written in order.
+// Turns the sums of all tiles, du[xi * xi_pitch + c * pitch + o], into dw[o][c][3][3] = G^T du G
+// for input channels first..last (at most `weight_block`): transformed for a vector of o at a time
+// into `buffer` (weight_block * 9 * lanes values), from which dw is written in order.
 constexpr std::int64_t weight_block = 16;
-inline void transform_weight_gradient(const float* du, std::int64_t pitch, std::int64_t ci,
-                                      std::int64_t co, std::int64_t first, std::int64_t last,
-                                      float* buffer, float* dw) {
+inline void transform_weight_gradient(const float* du, std::int64_t xi_pitch, std::int64_t pitch,
+                                      std::int64_t ci, std::int64_t co, std::int64_t first,
+                                      std::int64_t last, float* buffer, float* dw) {
   constexpr std::int64_t n = lanes<float>();
   for (std::int64_t o = 0; o < co; o += n) {
     for (std::int64_t c = first; c < last; ++c)
       both_axes<6, 3>(
           weight_adjoint_axis,
           [&](int i, int j)
-              HWY_ATTR { return hn::LoadU(D(), du + ((i * 6 + j) * ci + c) * pitch + o); },
+              HWY_ATTR { return hn::LoadU(D(), du + (i * 6 + j) * xi_pitch + c * pitch + o); },
           [&](int i, int j, V value)
               HWY_ATTR { hn::Store(value, D(), buffer + ((c - first) * 9 + i * 3 + j) * n); });
     for (std::int64_t k = 0; k < std::min(n, co - o); ++k) {

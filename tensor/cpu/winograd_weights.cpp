@@ -53,12 +53,15 @@ void backward_weights_target(const ConvGeometry& g, const float* dy, const float
   // A chunk's v and a take about 4 MB.
   const std::int64_t chunk =
       std::max<std::int64_t>(32, (1 << 20) / (36 * (x_pitch + y_pitch)) / 16 * 16);
-  float* v = scratch<ChunkInputs, float>(36 * chunk * x_pitch);
-  float* a = scratch<ChunkGradients, float>(36 * chunk * y_pitch);
-  float* du = scratch<Accumulator, float>(36 * g.ci * y_pitch);
+  // From one xi to the next; not a multiple of 4096 bytes, or they would compete for cache lines.
+  const std::int64_t v_pitch = chunk * x_pitch + 16, a_pitch = chunk * y_pitch + 16;
+  const std::int64_t du_pitch = g.ci * y_pitch + 16;
+  float* v = scratch<ChunkInputs, float>(36 * v_pitch);
+  float* a = scratch<ChunkGradients, float>(36 * a_pitch);
+  float* du = scratch<Accumulator, float>(36 * du_pitch);
   float* zeros = scratch<Zeros, float>(std::max(x_pitch, y_pitch));
   std::fill_n(zeros, std::max(x_pitch, y_pitch), 0.0f);
-  if (tiling.count == 0) std::fill_n(du, 36 * g.ci * y_pitch, 0.0f);
+  if (tiling.count == 0) std::fill_n(du, 36 * du_pitch, 0.0f);
 
   for (std::int64_t begin = 0; begin < tiling.count; begin += chunk) {
     const std::int64_t count = std::min(chunk, tiling.count - begin);
@@ -72,8 +75,8 @@ void backward_weights_target(const ConvGeometry& g, const float* dy, const float
                        column - g.padding[1], zeros, x_pixels);
         find_pixels<4>(dy + image * g.ho * g.wo * g.co, g.ho, g.wo, g.co, row, column, zeros,
                        y_pixels);
-        transform_input(x_pixels, g.ci, chunk * x_pitch, v + t * x_pitch);
-        transform_gradient(y_pixels, g.co, chunk * y_pitch, a + t * y_pitch);
+        transform_input(x_pixels, g.ci, v_pitch, v + t * x_pitch);
+        transform_gradient(y_pixels, g.co, a_pitch, a + t * y_pitch);
       }
     });
     parallel_for(36, 1, [&](std::int64_t first, std::int64_t last) {
@@ -82,12 +85,12 @@ void backward_weights_target(const ConvGeometry& g, const float* dy, const float
       for (std::int64_t xi = first; xi < last; ++xi)
         for (std::int64_t o = 0; o < g.co; o += width) {
           for (std::int64_t c = 0; c < g.ci; ++c) {
-            sources[c] = v + xi * chunk * x_pitch + c;
-            targets[c] = du + (xi * g.ci + c) * y_pitch + o;
+            sources[c] = v + xi * v_pitch + c;
+            targets[c] = du + xi * du_pitch + c * y_pitch + o;
           }
           multiply_tile(
-              Tile<float>{1, count, sources, 0, x_pitch, a + xi * chunk * y_pitch + o, y_pitch,
-                          targets, std::min(width, g.co - o), begin > 0, nullptr, Activation::none},
+              Tile<float>{1, count, sources, 0, x_pitch, a + xi * a_pitch + o, y_pitch, targets,
+                          std::min(width, g.co - o), begin > 0, nullptr, Activation::none},
               0, g.ci);
         }
     });
@@ -95,7 +98,7 @@ void backward_weights_target(const ConvGeometry& g, const float* dy, const float
 
   parallel_for(g.ci, weight_block, [&](std::int64_t first, std::int64_t last) {
     float* buffer = scratch<Buffer, float>(weight_block * 9 * lanes<float>());
-    transform_weight_gradient(du, y_pitch, g.ci, g.co, first, last, buffer, dw);
+    transform_weight_gradient(du, du_pitch, y_pitch, g.ci, g.co, first, last, buffer, dw);
   });
 }
 

@@ -34,6 +34,7 @@ struct Layer {
   const float *x, *u, *bias;
   Activation activation;
   float* y;
+  bool stream;  // see streams()
 };
 
 constexpr std::int64_t panel_width() { return tile_columns<float>(); }
@@ -82,22 +83,32 @@ void transform_output(const Layer& layer, std::int64_t tile, const Tiling& tilin
   const std::int64_t columns = std::min<std::int64_t>(4, layer.out_width - column);
   float* to = layer.y +
               ((image * layer.out_height + row) * layer.out_width + column) * layer.target + first;
-  const bool whole = rows == 4 && columns == 4 && layer.activation == Activation::none;
   for (std::int64_t c = 0; c < channels; c += lanes<float>()) {
     const V offset = bias ? hn::LoadU(D(), bias + c) : hn::Zero(D());
-    const auto load = [&](int i, int j)
-                          HWY_ATTR { return hn::LoadU(D(), m + (i * 6 + j) * pitch + c); };
-    if (whole && c + lanes<float>() <= channels)
-      both_axes<6, 4>(output_axis, load, [&](int i, int j, V value) HWY_ATTR {
-        hn::StoreU(hn::Add(value, offset), D(), to + (i * layer.out_width + j) * layer.target + c);
-      });
-    else
-      both_axes<6, 4>(output_axis, load, [&](int i, int j, V value) HWY_ATTR {
-        if (i >= rows || j >= columns) return;
-        value = activate_vector(D(), hn::Add(value, offset), layer.activation);
-        store_some(value, channels - c, to + (i * layer.out_width + j) * layer.target + c);
-      });
+    alignas(64) float block[16 * lanes<float>()];
+    both_axes<6, 4>(
+        output_axis,
+        [&](int i, int j) HWY_ATTR { return hn::LoadU(D(), m + (i * 6 + j) * pitch + c); },
+        [&](int i, int j, V value) HWY_ATTR {
+          hn::Store(hn::Add(value, offset), D(), block + (i * 4 + j) * lanes<float>());
+        });
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t j = 0; j < columns; ++j) {
+        const V value = activate_vector(D(), hn::Load(D(), block + (i * 4 + j) * lanes<float>()),
+                                        layer.activation);
+        float* pixel = to + (i * layer.out_width + j) * layer.target + c;
+        if (layer.stream)
+          hn::Stream(value, D(), pixel);
+        else
+          store_some(value, channels - c, pixel);
+      }
   }
+}
+
+// Outputs that the caches will not hold go past them, which saves reading them first.
+bool streams(std::int64_t bytes, std::int64_t channels, const float* y) {
+  return bytes >= 8 << 20 && channels % lanes<float>() == 0 &&
+         reinterpret_cast<std::uintptr_t>(y) % (4 * lanes<float>()) == 0;
 }
 
 void convolve(const Layer& layer) {
@@ -143,19 +154,22 @@ void convolve(const Layer& layer) {
         transform_output(layer, t, tiling, j * width, columns, m + (t - begin) * width,
                          block_tiles * width, bias ? bias + j * width : nullptr);
     }
+    if (layer.stream) hwy::FlushStream();
   });
 }
 
 void forward_target(const ConvGeometry& g, const float* x, const float* weight, const float* bias,
                     Activation activation, float* y) {
   convolve({g.n, g.h, g.w, g.ci, g.ho, g.wo, g.co, g.padding[0], g.padding[1], x,
-            transform_weights(g, weight, true), bias, activation, y});
+            transform_weights(g, weight, true), bias, activation, y,
+            streams(g.n * g.ho * g.wo * g.co * 4, g.co, y)});
 }
 
 void backward_data_target(const ConvGeometry& g, const float* dy, const float* weight,
                           const float* bias, Activation activation, float* dx) {
   convolve({g.n, g.ho, g.wo, g.co, g.h, g.w, g.ci, 2 - g.padding[0], 2 - g.padding[1], dy,
-            transform_weights(g, weight, false), bias, activation, dx});
+            transform_weights(g, weight, false), bias, activation, dx,
+            streams(g.n * g.h * g.w * g.ci * 4, g.ci, dx)});
 }
 
 }  // namespace HWY_NAMESPACE

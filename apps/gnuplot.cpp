@@ -27,6 +27,11 @@ std::string script(const std::string& output, const std::vector<Plot>& plots) {
       "set terminal pngcairo noenhanced size {},480 font 'Sans,10'\nset output {}\n"
       "set multiplot layout 1,{}\nset grid lc rgb '#dddddd'\nset key opaque\n",
       640 * plots.size(), quoted(output), plots.size());
+  constexpr const char* colors[] = {"#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee",
+                                    "#aa3377", "#000000", "#ee7733", "#999933", "#bbbbbb"};
+  for (std::size_t i = 0; i < std::size(colors); ++i)
+    text += fmt::format("set linetype {} lc rgb '{}'\n", i + 1, colors[i]);
+  text += "set linetype cycle 10\n";
   int data = 0;
   for (const Plot& plot : plots) {
     std::string commands;

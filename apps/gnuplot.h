@@ -9,16 +9,16 @@
 namespace ebb::apps {
 
 struct Curve {
-  std::string label;
-  std::vector<double> x, y;  // equal lengths; points that are not finite are left out
-  bool points = false;       // marks at the points as well as the line
+  std::string label = {};
+  std::vector<double> x = {}, y = {};  // equal lengths; points that are not finite are left out
+  bool points = false;                 // marks at the points as well as the line
 };
 
 struct Plot {
-  std::string title, x_label, y_label;
-  std::vector<Curve> curves;
+  std::string title = {}, x_label = {}, y_label = {};
+  std::vector<Curve> curves = {};
   bool log_x = false, log_y = false;
-  std::optional<std::pair<double, double>> y_range;
+  std::optional<std::pair<double, double>> y_range = {};
 };
 
 // Several plots side by side in one picture.

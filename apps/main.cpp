@@ -18,13 +18,24 @@ int report(std::string message, int exit_code) {
 int run(int argc, char** argv) {
   CLI::App app("ebb: diffusion models from scratch: train, sample, look inside", "ebb");
   app.require_subcommand(0, 1);
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.set_version_flag("--version", "ebb " EBB_VERSION);
   app.add_option_function<int>("--threads", ebb::cpu::set_thread_count,
                                "CPU threads (default: all this process may use)")
       ->check(CLI::Range(1, 1024));
+  ebb::apps::add_train_command(app);
+  ebb::apps::add_sample_command(app);
+  ebb::apps::add_plot_command(app);
   ebb::apps::add_info_command(app);
+<<<<<<< HEAD
   ebb::apps::add_tutorial_command(app);
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
+=======
+  for (CLI::App* command : app.get_subcommands({})) {
+    command->fallthrough();
+    for (CLI::App* inner : command->get_subcommands({})) inner->fallthrough();
+  }
+>>>>>>> 6c44ed9 (ebb train, sample and plot: runs that resume to the same bits, checkpoints that say what they hold)
   app.callback([&] {
     if (app.get_subcommands().empty()) throw CLI::RequiredError("A command");
   });

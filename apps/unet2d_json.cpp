@@ -27,9 +27,9 @@ T value_of(const json& object, const char* key, const T& otherwise) {
 
 // Absent, null or `only`.
 void check_only(const json& object, const char* key, const json& only) {
-  const auto found = object.find(key);
-  check(found == object.end() || found->is_null() || *found == only,
-        "UNet2D config: {} is {}; this program has {} alone", key, found->dump(), only.dump());
+  const json found = object.value(key, json());
+  check(found.is_null() || found == only, "UNet2D config: {} is {}; this program has {} alone", key,
+        found.dump(), only.dump());
 }
 
 std::int64_t number_or_null(const json& object, const char* key, std::int64_t absent) {

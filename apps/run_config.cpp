@@ -1,0 +1,90 @@
+#include <ebb/apps/console.h>
+#include <ebb/apps/run_config.h>
+#include <ebb/apps/unet2d_json.h>
+#include <ebb/diffusion/schedule.h>
+#include <ebb/diffusion/tutorial_unet.h>
+
+namespace ebb {
+
+// Where nlohmann looks for them: beside the types.
+NLOHMANN_JSON_SERIALIZE_ENUM(Prediction, {{Prediction::epsilon, "epsilon"},
+                                          {Prediction::x0, "x0"},
+                                          {Prediction::v, "v"},
+                                          {Prediction::flow, "flow"}})
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ObjectiveConfig, prediction, label_dropout, stratified, flip)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainingConfig, learning_rate, warmup_steps, cosine,
+                                   last_learning_rate, beta1, beta2, eps, weight_decay, clip_norm,
+                                   ema_decay, accumulation, seed)
+
+namespace apps {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DatasetOptions, data, folder, size, channels)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DatasetInfo, height, width, channels, class_names)
+
+nlohmann::json to_json(const RunConfig& config) {
+  nlohmann::json model{{"name", config.model}};
+  if (config.model == "unet")
+    model["unet"] = unet2d_config_to_json(config.unet);
+  else
+    model["time_features"] = config.time_features;
+  return {{"ebb", EBB_VERSION},
+          {"data", config.data},
+          {"image", config.image},
+          {"model", model},
+          {"schedule", config.schedule},
+          {"timesteps", config.timesteps},
+          {"objective", config.objective},
+          {"training", config.training},
+          {"batch", config.batch}};
+}
+
+RunConfig run_config_from_json(const nlohmann::json& json) {
+  try {
+    RunConfig config;
+    json.at("data").get_to(config.data);
+    json.at("image").get_to(config.image);
+    const nlohmann::json& model = json.at("model");
+    model.at("name").get_to(config.model);
+    if (config.model == "unet")
+      config.unet = unet2d_config_from_json(model.at("unet"));
+    else
+      model.at("time_features").get_to(config.time_features);
+    json.at("schedule").get_to(config.schedule);
+    json.at("timesteps").get_to(config.timesteps);
+    json.at("objective").get_to(config.objective);
+    json.at("training").get_to(config.training);
+    json.at("batch").get_to(config.batch);
+    return config;
+  } catch (const nlohmann::json::exception& error) {
+    fail("not the configuration of a run: {}", error.what());
+  }
+}
+
+std::unique_ptr<Model> make_model(const RunConfig& config) {
+  PhiloxGenerator generator(config.training.seed);
+  const auto classes = static_cast<std::int64_t>(config.image.class_names.size());
+  if (config.model == "unet") {
+    const std::int64_t factor = config.unet.patch_size
+                                << (config.unet.block_out_channels.size() - 1);
+    check_usage(config.image.height % factor == 0 && config.image.width % factor == 0,
+                "unet: {} x {} pixels are no multiple of {}; resize them with --size",
+                config.image.height, config.image.width, factor);
+    auto model = std::make_unique<UNet2D>(config.unet, generator);
+    model->zero_last_layers();
+    return model;
+  }
+  const TutorialUNetOptions options{config.image.channels, config.time_features, {}};
+  if (config.model == "simple") return std::make_unique<SimpleUNet>(options, generator);
+  check_usage(config.model == "conditional", "no model '{}'; give one of {}", config.model,
+              model_names);
+  check_usage(classes > 0, "conditional: the data set has no classes; use --model simple");
+  return std::make_unique<ConditionalUNet>(classes, options, generator);
+}
+
+Path make_path(const RunConfig& config) {
+  if (config.schedule == "flow") return Path::flow(1, static_cast<double>(config.timesteps));
+  return Path::discrete(alphas_cumprod_named(config.schedule, config.timesteps));
+}
+
+}  // namespace apps
+}  // namespace ebb

@@ -1,0 +1,60 @@
+// The folder of a training run:
+//
+//   config.json      what is trained (run_config.h)
+//   metrics.jsonl    one JSON object a line: step, loss, grad_norm, learning_rate, seconds, ...
+//   checkpoints/     step-00001000/, the last few: raw.safetensors (weights), ema.safetensors
+//                    (their average), state.safetensors (the optimizer's)
+//   samples/         step-00001000.png
+//   loss.png
+//
+// Weights are stored under the network's own names. The metadata of each file says what it holds
+// ("ebb.kind"), so an average is never mistaken for the weights it was taken of.
+#pragma once
+
+#include <ebb/apps/run_config.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace ebb::apps {
+
+class RunFolder {
+ public:
+  // An existing run; an Error if there is none at `path` or its config.json is damaged.
+  static RunFolder open(const std::string& path);
+  // A new one. A folder that holds a run already, or anything else, is an Error.
+  static RunFolder create(const std::string& path, const RunConfig& config);
+
+  const std::string& path() const { return path_; }
+  const RunConfig& config() const { return config_; }
+  std::string file(std::string_view name) const { return path_ + "/" + std::string(name); }
+
+  // Steps of the checkpoints that are there, ascending.
+  std::vector<std::int64_t> checkpoints() const;
+  // A checkpoint appears as a whole or not at all; then all but the last `keep` are removed.
+  // `seconds` of training so far go with it.
+  void save_checkpoint(const Trainer& trainer, double seconds, std::int64_t keep) const;
+  // The newest one into `trainer`; returns its seconds. An Error if there is none or it is damaged.
+  double load_checkpoint(Trainer& trainer) const;
+
+  enum class Weights { ema, raw };
+  // The network with the weights of the checkpoint at `step` (-1: the newest).
+  std::unique_ptr<Model> load_model(Weights weights = Weights::ema, std::int64_t step = -1) const;
+
+  void append_metrics(const nlohmann::json& line) const;
+  std::vector<nlohmann::json> metrics() const;
+  // Forgets the metrics of steps above `step`, which a resumed run takes again.
+  void trim_metrics(std::int64_t step) const;
+
+ private:
+  RunFolder(std::string path, RunConfig config)
+      : path_(std::move(path)), config_(std::move(config)) {}
+  std::string checkpoint_path(std::int64_t step) const;
+  std::int64_t newest_checkpoint() const;
+
+  std::string path_;
+  RunConfig config_;
+};
+
+}  // namespace ebb::apps

@@ -1,0 +1,157 @@
+#include <ebb/apps/commands.h>
+#include <ebb/apps/console.h>
+#include <ebb/apps/grid.h>
+#include <ebb/apps/progress.h>
+#include <ebb/apps/run_folder.h>
+#include <ebb/apps/sampling.h>
+#include <ebb/nn/npy.h>
+#include <ebb/tensor/layout.h>
+
+#include <filesystem>
+#include <memory>
+
+namespace ebb::apps {
+namespace {
+
+struct SampleOptions {
+  SampleRequest request;
+  std::string run, out = "samples.png", trajectory, classes, spacing, clip = "range";
+  std::string weights = "ema";
+  std::int64_t checkpoint = -1, columns = 0;
+};
+
+constexpr std::int64_t trajectory_rows = 10, trajectory_columns = 12;
+
+// x_t at about `trajectory_columns` moments of the first samples: a row a sample.
+class Trajectory {
+ public:
+  void see(const SamplingView& view) {
+    const std::int64_t every =
+        std::max<std::int64_t>(1, view.step.steps / (trajectory_columns - 1));
+    const bool last = view.step.step + 1 == view.step.steps;
+    if (view.first != 0 || (view.step.step % every != 0 && !last)) return;
+    const std::int64_t rows = std::min(view.step.x.size(0), trajectory_rows);
+    moments_.push_back(slice(view.step.x, 0, 0, rows));
+  }
+  void write(const std::string& path) const {
+    // (moments, rows, ...) to (rows, moments, ...).
+    const Tensor all = stack(moments_, 1);
+    const Shape& s = all.shape();
+    write_grid(path, all.reshape({s[0] * s[1], s[2], s[3], s[4]}), {.columns = s[1]});
+  }
+
+ private:
+  std::vector<Tensor> moments_;
+};
+
+void write_images(const std::string& out, const Tensor& images, const SampleRequest& request,
+                  std::int64_t columns) {
+  const std::filesystem::path path = out;
+  if (path.extension() != ".npy") {
+    if (columns == 0 && request.labels.size() > 1 && request.labels.size() <= 20)
+      columns = static_cast<std::int64_t>(request.labels.size());
+    write_grid(out, images, {.columns = columns});
+    return;
+  }
+  write_npy(out, images);
+  if (request.labels.empty()) return;
+  std::vector<std::int64_t> labels;
+  for (std::int64_t i = 0; i < request.count; ++i) labels.push_back(label_of(request, i));
+  write_npy((path.parent_path() / path.stem()).string() + "_labels.npy", Tensor::from(labels));
+}
+
+void list_samplers() {
+  for (const SamplerInfo& sampler : samplers()) print("{:<22}{}\n", sampler.name, sampler.summary);
+}
+
+void sample(SampleOptions& options) {
+  check_usage(!options.run.empty(), "sample: name the folder of the run");
+  const std::string end = std::filesystem::path(options.out).extension().string();
+  check_usage(end == ".png" || end == ".npy", "--out {}: give a name that ends in .png or .npy",
+              options.out);
+  SampleRequest& request = options.request;
+  try {
+    find_sampler(request.sampler);
+    if (!options.spacing.empty()) request.spacing = parse_spacing(options.spacing);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+  const RunFolder run = RunFolder::open(options.run);
+  request.clip.kind = options.clip == "none"    ? Clip::Kind::none
+                      : options.clip == "range" ? Clip::Kind::range
+                                                : Clip::Kind::dynamic;
+  const auto weights = options.weights == "raw" ? RunFolder::Weights::raw : RunFolder::Weights::ema;
+  const std::unique_ptr<Model> model = run.load_model(weights, options.checkpoint);
+  if (!options.classes.empty() || model->num_classes() > 0)
+    request.labels =
+        parse_classes(options.classes.empty() ? "all" : options.classes, model->num_classes());
+
+  catch_interrupts();
+  Trajectory trajectory;
+  Tensor images;
+  {
+    Progress progress("sample", "images");
+    images = draw_samples(*model, run.config(), request, [&](const SamplingView& view) {
+      if (interrupted()) throw Cancelled();
+      if (!options.trajectory.empty()) trajectory.see(view);
+      const double in_batch = static_cast<double>(view.step.step + 1) / view.step.steps;
+      const auto batch = static_cast<double>(view.step.x.size(0));
+      progress.update((static_cast<double>(view.first) + in_batch * batch) / view.count,
+                      view.first + static_cast<std::int64_t>(in_batch * batch));
+    });
+  }
+  images = clip_x0(images, {Clip::Kind::range});
+  write_images(options.out, images, request, options.columns);
+  print("{}\n", options.out);
+  if (options.trajectory.empty()) return;
+  trajectory.write(options.trajectory);
+  print("{}\n", options.trajectory);
+}
+
+}  // namespace
+
+void add_sample_command(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("sample", "Draw images from a trained model");
+  const auto o = std::make_shared<SampleOptions>();
+  o->request.guidance = 2;
+  o->request.count = 100;
+  command->option_defaults()->always_capture_default();
+  command->add_option("RUN", o->run, "Folder of the run");
+  command->add_option("--out", o->out,
+                      "Grid of images (.png), or raw images in [-1, 1] (.npy) and their labels");
+  command->add_option("--sampler", o->request.sampler, "Its name; \"list\" shows them all");
+  command->add_option("--steps", o->request.steps, "Steps of the sampler");
+  command->add_option("--spacing", o->spacing,
+                      "Times: trailing, leading, linspace, karras, exponential (default: the "
+                      "sampler's usual)");
+  command->add_option("--eta", o->request.settings.eta, "Noise of ddim and the ancestral samplers");
+  command->add_option("--churn", o->request.settings.churn, "Noise of heun and edm_euler");
+  command->add_option("--guidance", o->request.guidance,
+                      "1: the classes as they are; more: clearer and less varied");
+  command->add_option("--guidance-rescale", o->request.guidance_rescale,
+                      "Share of the guided output brought back to the size of the plain one");
+  command->add_option("--classes", o->classes, "Class numbers, in turn: 0-9, 3,5 (default: all)");
+  command->add_option("--count", o->request.count, "Images")->check(CLI::Range(1, 10'000'000));
+  command->add_option("--seed", o->request.seed, "Image i is a function of the seed and i");
+  command->add_option("--first", o->request.first_index, "Number of the first image")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--batch", o->request.batch, "Images drawn at a time; changes no image")
+      ->check(CLI::Range(1, 100'000));
+  command->add_option("--clip", o->clip, "Of the predicted image: none, range, dynamic")
+      ->check(CLI::IsMember({"none", "range", "dynamic"}));
+  command->add_option("--weights", o->weights, "ema (average) or raw")
+      ->check(CLI::IsMember({"ema", "raw"}));
+  command->add_option("--checkpoint", o->checkpoint, "Step of the checkpoint; -1: the newest");
+  command->add_option("--columns", o->columns, "Columns of the grid; 0: by itself")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--trajectory", o->trajectory,
+                      "Also a picture of the way from noise to image");
+  command->callback([o] {
+    if (o->request.sampler == "list")
+      list_samplers();
+    else
+      sample(*o);
+  });
+}
+
+}  // namespace ebb::apps

@@ -1,0 +1,92 @@
+#include <ebb/apps/console.h>
+#include <ebb/apps/sampling.h>
+#include <ebb/diffusion/guidance.h>
+#include <ebb/tensor/layout.h>
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+#include <sstream>
+
+namespace ebb::apps {
+namespace {
+
+Predictor predictor(const Model& model, const SampleRequest& request, std::int64_t first,
+                    std::int64_t count) {
+  const ConditionalPredictor conditional = [&model](const Tensor& x, const Tensor& t,
+                                                    const Tensor& labels) {
+    const NoGrad no_grad;
+    return model(x, t.to(DType::float32), labels).value();
+  };
+  if (request.labels.empty())
+    return [conditional](const Tensor& x, const Tensor& t) { return conditional(x, t, {}); };
+  std::vector<std::int64_t> labels;
+  for (std::int64_t i = first; i < first + count; ++i) labels.push_back(label_of(request, i));
+  CfgOptions options;
+  options.rescale = request.guidance_rescale;
+  return classifier_free(conditional, Tensor::from(labels), model.num_classes(), request.guidance,
+                         options);
+}
+
+std::int64_t parse_number(const std::string& text, const std::string& all, std::int64_t classes) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  check_usage(error == std::errc() && end == text.data() + text.size() && !text.empty(),
+              "classes '{}': '{}' is no number; give for example 0-9 or 3,5", all, text);
+  check_usage(value >= 0 && value < classes, "classes '{}': {} is out of range; give 0 to {}", all,
+              value, classes - 1);
+  return value;
+}
+
+}  // namespace
+
+std::int64_t label_of(const SampleRequest& request, std::int64_t i) {
+  return request.labels[static_cast<std::size_t>(i) % request.labels.size()];
+}
+
+std::vector<std::int64_t> parse_classes(const std::string& text, std::int64_t classes) {
+  check_usage(classes > 0, "classes '{}': this model has no classes; leave --classes out", text);
+  std::vector<std::int64_t> result;
+  if (text == "all") {
+    result.resize(static_cast<std::size_t>(classes));
+    std::iota(result.begin(), result.end(), 0);
+    return result;
+  }
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const std::size_t dash = part.find('-', 1);
+    const std::int64_t first = parse_number(part.substr(0, dash), text, classes);
+    const std::int64_t last =
+        dash == std::string::npos ? first : parse_number(part.substr(dash + 1), text, classes);
+    check_usage(first <= last, "classes '{}': {} is above {}; exchange them", text, first, last);
+    for (std::int64_t c = first; c <= last; ++c) result.push_back(c);
+  }
+  check_usage(!result.empty(), "classes '{}': none; give for example 0-9", text);
+  return result;
+}
+
+Tensor draw_samples(const Model& model, const RunConfig& config, const SampleRequest& request,
+                    const SamplingObserver& observer) {
+  check_usage(request.count >= 1 && request.batch >= 1,
+              "{} samples in batches of {}; give 1 or more", request.count, request.batch);
+  const Path path = make_path(config);
+  const TimeGrid grid = make_grid(path, request.steps,
+                                  request.spacing.value_or(find_sampler(request.sampler).spacing));
+  std::vector<Tensor> parts;
+  for (std::int64_t first = 0; first < request.count; first += request.batch) {
+    const std::int64_t count = std::min(request.batch, request.count - first);
+    const std::int64_t index = request.first_index + first;
+    const Denoiser denoiser = make_denoiser(predictor(model, request, first, count),
+                                            config.objective.prediction, {request.clip});
+    Observer observe;
+    if (observer) observe = [&](const StepView& view) { observer({first, request.count, view}); };
+    const Tensor start =
+        start_noise(path, {count, config.image.height, config.image.width, config.image.channels},
+                    request.seed, index);
+    const Sampling sampling{denoiser, path, grid, philox_noise(request.seed, index), observe};
+    parts.push_back(run_sampler(request.sampler, sampling, start, request.settings));
+  }
+  return cat(parts, 0);
+}
+
+}  // namespace ebb::apps

@@ -1,0 +1,46 @@
+// Images from a trained network.
+#pragma once
+
+#include <ebb/apps/run_config.h>
+#include <ebb/diffusion/samplers/registry.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ebb::apps {
+
+struct SampleRequest {
+  std::string sampler = "ddim";
+  std::int64_t steps = 50;
+  std::optional<Spacing> spacing = {};  // else the sampler's usual one
+  SamplerSettings settings = {};
+  double guidance = 1;  // 1: the classes as they are; 0: none
+  double guidance_rescale = 0;
+  Clip clip = {Clip::Kind::range};
+  std::uint64_t seed = 0;
+  std::int64_t count = 1;
+  std::vector<std::int64_t> labels = {};  // sample i has labels[i mod size]; empty: no class
+  std::int64_t first_index = 0;           // the index of the first sample
+  std::int64_t batch = 64;
+};
+
+// What an observer of draw_samples sees: a batch's step, and where the batch is.
+struct SamplingView {
+  std::int64_t first, count;  // samples of this batch; of all
+  const StepView& step;
+};
+using SamplingObserver = std::function<void(const SamplingView&)>;
+
+// Images (count, H, W, C) float32, not clamped. Image i is a function of the weights, the request
+// and (seed, first_index + i) alone, whatever the batch.
+Tensor draw_samples(const Model& model, const RunConfig& config, const SampleRequest& request,
+                    const SamplingObserver& observer = {});
+
+// Class i of sample i as draw_samples gives it.
+std::int64_t label_of(const SampleRequest& request, std::int64_t i);
+
+// "0-9", "3,5,7-8", "all": class numbers in order. An Error unless all lie in [0, classes).
+std::vector<std::int64_t> parse_classes(const std::string& text, std::int64_t classes);
+
+}  // namespace ebb::apps

@@ -1,0 +1,94 @@
+#include <doctest/doctest.h>
+#include <ebb/apps/sampling.h>
+#include <ebb/nn/atomic_file.h>
+#include <tests/apps/program.h>
+#include <tests/nn/temporary_folder.h>
+
+#include <algorithm>
+
+using namespace ebb;
+using test::Outcome;
+using test::run_program;
+
+namespace {
+
+// One line on stderr that begins with "ebb: " and has `words`; nothing on stdout.
+void check_refused(const std::vector<std::string>& arguments, int code, const char* words) {
+  const Outcome outcome = run_program(arguments);
+  CAPTURE(fmt::format("{}", fmt::join(arguments, " ")));
+  CHECK(outcome.code == code);
+  CHECK(outcome.err.starts_with("ebb: "));
+  CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
+  CHECK_MESSAGE(outcome.err.find(words) != std::string::npos, outcome.err);
+  CHECK(outcome.out.empty());
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("apps command line");
+
+TEST_CASE("arguments that cannot be meant: exit code 2 and one line") {
+  check_refused({}, 2, "command is required");
+  check_refused({"swim"}, 2, "swim");
+  check_refused({"info", "--frobnicate"}, 2, "--frobnicate");
+  check_refused({"info", "--threads", "0"}, 2, "--threads");
+  check_refused({"train"}, 2, "--out");
+  check_refused({"train", "--out", "/nowhere/x"}, 2, "--data");
+  check_refused({"train", "--out", "/nowhere/x", "--data", "/nowhere"}, 2, "fashion-mnist");
+  check_refused({"train", "--out", "/nowhere/x", "--data", "shapes", "--steps", "-3"}, 2,
+                "--steps");
+  check_refused({"train", "--out", "/nowhere/x", "--data", "shapes", "--model", "gan"}, 2,
+                "--model");
+  check_refused(
+      {"train", "--out", "/nowhere/x", "--data", "shapes", "--size", "30", "--preset", "large"}, 2,
+      "multiple");
+  check_refused({"sample"}, 2, "folder of the run");
+  check_refused({"sample", "run", "--out", "x.jpg"}, 2, ".png or .npy");
+  check_refused({"sample", "run", "--sampler", "magic"}, 2, "dpmpp_2m");
+  check_refused({"plot"}, 2, "subcommand");
+}
+
+TEST_CASE("what goes wrong: exit code 1 and one line") {
+  check_refused({"sample", "/nowhere/run"}, 1, "no training run");
+  check_refused({"plot", "loss", "/nowhere/run"}, 1, "no training run");
+  check_refused({"train", "--data", "shapes", "--out", "/proc/nowhere/x"}, 1, "/proc/nowhere/x");
+  check_refused({"train", "--resume", "--out", "/nowhere/run"}, 1, "no training run");
+  const test::TemporaryFolder folder;
+  write_file(folder / "config.json", "{\"data\": 3}");
+  check_refused({"sample", folder.path().string()}, 1, "config.json");
+  write_file(folder / "config.json", "no json");
+  check_refused({"sample", folder.path().string()}, 1, "no JSON");
+}
+
+TEST_CASE("help and version are data; a full disk and a closed pipe are noticed") {
+  CHECK(run_program({"--version"}).out.starts_with("ebb "));
+  const Outcome help = run_program({"train", "--help"});
+  CHECK(help.code == 0);
+  CHECK(help.out.find("--minutes") != std::string::npos);
+  CHECK(help.err.empty());
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"info"}, {"--version"}, {"sample", "--sampler", "list"}}) {
+    const Outcome full = run_program(arguments, {.stdout_to = "/dev/full"});
+    CHECK(full.code == 1);
+    CHECK(full.err.find("No space left") != std::string::npos);
+  }
+}
+
+TEST_CASE("no escape codes off a terminal") {
+  const Outcome outcome = run_program({"info"}, {.environment = {"TERM=xterm-256color"}});
+  CHECK(outcome.out.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("lists of classes") {
+  using apps::parse_classes;
+  using Numbers = std::vector<std::int64_t>;
+  CHECK(parse_classes("0-3", 10) == Numbers{0, 1, 2, 3});
+  CHECK(parse_classes("7,2-3,7", 10) == Numbers{7, 2, 3, 7});
+  CHECK(parse_classes("all", 3) == Numbers{0, 1, 2});
+  for (const char* wrong :
+       {"", "10", "-1", "3-1", "a", "1-", "1,,2", "1;2", "99999999999999999999"})
+    CHECK_THROWS_WITH_AS(parse_classes(wrong, 10), doctest::Contains("classes '"), Error);
+  CHECK_THROWS_WITH_AS(parse_classes("0", 0), doctest::Contains("no classes"), Error);
+}
+
+TEST_SUITE_END();

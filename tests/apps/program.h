@@ -1,0 +1,26 @@
+// Runs the ebb program as a user would.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace ebb::test {
+
+struct Outcome {
+  int code;  // exit code; -N: ended by signal N
+  std::string out, err;
+};
+
+struct RunOptions {
+  std::string stdout_to = {};                 // a file instead of Outcome::out
+  unsigned long largest_file = 0;             // bytes that any file may have; 0: no bound
+  std::vector<std::string> environment = {};  // "NAME=value", added
+  std::function<void(pid_t)> meanwhile = {};  // called while it runs
+};
+
+Outcome run_program(const std::vector<std::string>& arguments, const RunOptions& options = {});
+
+}  // namespace ebb::test

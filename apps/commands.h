@@ -9,12 +9,9 @@
 namespace ebb::apps {
 
 void add_info_command(CLI::App& app);
-<<<<<<< HEAD
-void add_tutorial_command(CLI::App& app);
-=======
 void add_plot_command(CLI::App& app);
 void add_sample_command(CLI::App& app);
 void add_train_command(CLI::App& app);
->>>>>>> 6c44ed9 (ebb train, sample and plot: runs that resume to the same bits, checkpoints that say what they hold)
+void add_tutorial_command(CLI::App& app);
 
 }  // namespace ebb::apps

@@ -27,15 +27,11 @@ int run(int argc, char** argv) {
   ebb::apps::add_sample_command(app);
   ebb::apps::add_plot_command(app);
   ebb::apps::add_info_command(app);
-<<<<<<< HEAD
   ebb::apps::add_tutorial_command(app);
-  for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
-=======
   for (CLI::App* command : app.get_subcommands({})) {
     command->fallthrough();
     for (CLI::App* inner : command->get_subcommands({})) inner->fallthrough();
   }
->>>>>>> 6c44ed9 (ebb train, sample and plot: runs that resume to the same bits, checkpoints that say what they hold)
   app.callback([&] {
     if (app.get_subcommands().empty()) throw CLI::RequiredError("A command");
   });

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 #include <ebb/nn/safetensors.h>
+#include <ebb/tensor/conv.h>
 #include <ebb/tensor/pointwise.h>
 
 #include <nlohmann/json.hpp>
@@ -14,6 +15,20 @@
 namespace ebb::test {
 
 inline std::string golden_path(const std::string& file) { return golden_folder() + "/" + file; }
+
+// Switches Winograd's transforms off (true) or on for a scope. What follows Adam's steps number for
+// number needs them off: Adam divides a gradient by its own size, so where the true gradient is
+// zero the transform's rounding becomes a whole step.
+class ExactConvolutions {
+ public:
+  explicit ExactConvolutions(bool exact) { set_exact_convolutions(exact); }
+  ~ExactConvolutions() { set_exact_convolutions(before_); }
+  ExactConvolutions(const ExactConvolutions&) = delete;
+  ExactConvolutions& operator=(const ExactConvolutions&) = delete;
+
+ private:
+  bool before_ = exact_convolutions();
+};
 
 struct Golden {
   Safetensors tensors;

@@ -38,6 +38,7 @@ struct Recipe {
 }  // namespace
 
 TEST_CASE("golden train: every loss and the final weights") {
+  const ExactConvolutions exact(true);
   const Golden golden("train.safetensors");
   const Recipe recipe(golden.cases.at(0));
   const Tensor& data = golden["data"];  // (count, C, H, W)

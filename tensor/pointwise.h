@@ -32,7 +32,7 @@ namespace ebb {
   _(erf,         detail::erf(x),                           detail::erf_derivative(x))          \
   _(leaky_relu,  (x > 0 ? x : a * x),                      (x > 0 ? T(1) : a))                 \
   _(pow,         std::pow(x, a),                           detail::pow_derivative(x, a))       \
-  _(clamp,       (x < a ? a : x > b ? b : x),              T(x >= a && x <= b))
+  _(clamp,       (x < a ? a : x > b ? b : x),              T((x >= a) & (x <= b)))
 // clang-format on
 
 enum class Unary : std::uint8_t {

@@ -127,6 +127,38 @@ BinaryPiece find_binary(Binary function, DType dtype) {
   return nullptr;
 }
 
+using Walk3 = Walk<3>;
+
+template <class T>
+void where_piece(const Walk3& walk, const Walk3::Piece& piece, const void* condition, const void* a,
+                 const void* b, void* out) {
+  const T* cs = static_cast<const T*>(condition) + piece.offset[0];
+  const T* as = static_cast<const T*>(a) + piece.offset[1];
+  const T* bs = static_cast<const T*>(b) + piece.offset[2];
+  T* to = static_cast<T*>(out) + piece.position;
+  const std::int64_t c_step = walk.step(0), a_step = walk.step(1), b_step = walk.step(2);
+  for (std::int64_t r = 0; r < piece.rows; ++r, to += piece.columns) {
+    if (c_step == 1 && a_step == 1 && b_step == 1) {
+      for (std::int64_t i = 0; i < piece.columns; ++i) {
+        const T x = as[i], y = bs[i];
+        to[i] = cs[i] != T(0) ? x : y;
+      }
+    } else {
+      for (std::int64_t i = 0; i < piece.columns; ++i)
+        to[i] = cs[i * c_step] != T(0) ? as[i * a_step] : bs[i * b_step];
+    }
+    cs += walk.row_step(0);
+    as += walk.row_step(1);
+    bs += walk.row_step(2);
+  }
+}
+
+using WherePiece = decltype(&where_piece<float>);
+WherePiece find_where(DType dtype) {
+  if (dtype == DType::float32) return where_piece<float>;
+  return dtype == DType::float64 ? where_piece<double> : where_piece<std::int64_t>;
+}
+
 template <class T>
 void axpby_run(double a, const void* x, double b, const void* y, void* out, std::int64_t begin,
                std::int64_t end) {
@@ -152,6 +184,7 @@ namespace ebb::cpu {
 namespace {
 
 HWY_EXPORT(find_binary);
+HWY_EXPORT(find_where);
 HWY_EXPORT(find_axpby);
 
 constexpr std::int64_t grain = 1 << 15;
@@ -170,19 +203,10 @@ void where(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& ou
   const Walk<3> walk(
       shape, {broadcast_strides(condition.shape(), shape), broadcast_strides(a.shape(), shape),
               broadcast_strides(b.shape(), shape)});
-  dispatch_all(out.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
-      walk.run(begin, end, [&](const auto& piece) {
-        for (std::int64_t r = 0; r < piece.rows; ++r) {
-          const T* cs = input<T>(condition) + piece.offset[0] + r * walk.row_step(0);
-          const T* as = input<T>(a) + piece.offset[1] + r * walk.row_step(1);
-          const T* bs = input<T>(b) + piece.offset[2] + r * walk.row_step(2);
-          T* to = output<T>(out) + piece.position + r * piece.columns;
-          for (std::int64_t i = 0; i < piece.columns; ++i)
-            to[i] = cs[i * walk.step(0)] != T(0) ? as[i * walk.step(1)] : bs[i * walk.step(2)];
-        }
-      });
+  const auto piece = EBB_DISPATCH(find_where)(out.dtype());
+  parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
+    walk.run(begin, end, [&](const auto& part) {
+      piece(walk, part, condition.raw(), a.raw(), b.raw(), out.raw());
     });
   });
 }

@@ -43,7 +43,8 @@ struct Largest {
   }
   template <class V>
   static V join(V a, V b) {
-    return (b > a) | (b != b) ? b : a;
+    const V larger = b > a ? b : a;
+    return b != b ? b : larger;
   }
 };
 
@@ -57,7 +58,8 @@ struct Smallest {
   }
   template <class V>
   static V join(V a, V b) {
-    return (b < a) | (b != b) ? b : a;
+    const V smaller = b < a ? b : a;
+    return b != b ? b : smaller;
   }
 };
 
@@ -66,31 +68,69 @@ V join_four(V a, V b, V c, V d) {
   return Op::join(Op::join(a, b), Op::join(c, d));
 }
 
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Vectors to add up: of float64 whatever T is.
+template <class T, class D>
+HWY_INLINE hn::Vec<D> load_next(Sum, D d, const T* x) {
+  if constexpr (std::is_same_v<T, float>) return hn::PromoteTo(d, hn::LoadU(hn::Rebind<T, D>(), x));
+  if constexpr (std::is_same_v<T, double>) return hn::LoadU(d, x);
+}
+template <class Extreme, class T, class D>
+HWY_INLINE hn::Vec<D> load_next(Extreme, D d, const T* x) {
+  return hn::LoadU(d, x);
+}
+
+template <class V>
+HWY_INLINE V join_vectors(Sum, V a, V b) {
+  return hn::Add(a, b);
+}
+template <class V>
+HWY_INLINE V join_vectors(Largest, V a, V b) {
+  return hn::IfThenElse(hn::Or(hn::Gt(b, a), hn::Ne(b, b)), b, a);
+}
+template <class V>
+HWY_INLINE V join_vectors(Smallest, V a, V b) {
+  return hn::IfThenElse(hn::Or(hn::Lt(b, a), hn::Ne(b, b)), b, a);
+}
+
+template <class D, class V = hn::TFromD<D>>
+V join_lanes(Sum, D d, hn::Vec<D> v) {
+  return hn::GetLane(hn::SumOfLanes(d, v));
+}
+template <class D, class V = hn::TFromD<D>>
+V join_lanes(Largest, D d, hn::Vec<D> v) {
+  if (!hn::AllTrue(d, hn::Eq(v, v))) return std::numeric_limits<V>::quiet_NaN();
+  return hn::GetLane(hn::MaxOfLanes(d, v));
+}
+template <class D, class V = hn::TFromD<D>>
+V join_lanes(Smallest, D d, hn::Vec<D> v) {
+  if (!hn::AllTrue(d, hn::Eq(v, v))) return std::numeric_limits<V>::quiet_NaN();
+  return hn::GetLane(hn::MinOfLanes(d, v));
+}
+
 // x[0], ..., x[n-1] joined, in an order that n fixes.
 template <class Op, class T, class V = typename Op::template Value<T>>
-V reduce_run(const T* __restrict x, std::int64_t n) {
-  constexpr std::int64_t lanes = 16;
-  if (n < lanes) {
-    V value = Op::template start<T>();
-    for (std::int64_t i = 0; i < n; ++i) value = Op::join(value, static_cast<V>(x[i]));
-    return value;
-  }
-  V lane[lanes];
-  for (V& value : lane) value = Op::template start<T>();
+V reduce_run(const T* HWY_RESTRICT x, std::int64_t n) {
   std::int64_t i = 0;
-  for (; i + 4 * lanes <= n; i += 4 * lanes)
-    for (std::int64_t l = 0; l < lanes; ++l) {
-      const T* at = x + i + l;
-      const V next = join_four<Op>(static_cast<V>(at[0]), static_cast<V>(at[lanes]),
-                                   static_cast<V>(at[2 * lanes]), static_cast<V>(at[3 * lanes]));
-      lane[l] = Op::join(lane[l], next);
+  V value = Op::template start<T>();
+  if constexpr (std::is_floating_point_v<T>) {
+    const hn::ScalableTag<V> d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    auto first = hn::Set(d, value), second = first, third = first, fourth = first;
+    for (; i + 4 * lanes <= n; i += 4 * lanes) {
+      first = join_vectors(Op(), first, load_next(Op(), d, x + i));
+      second = join_vectors(Op(), second, load_next(Op(), d, x + i + lanes));
+      third = join_vectors(Op(), third, load_next(Op(), d, x + i + 2 * lanes));
+      fourth = join_vectors(Op(), fourth, load_next(Op(), d, x + i + 3 * lanes));
     }
-  for (; i + lanes <= n; i += lanes)
-    for (std::int64_t l = 0; l < lanes; ++l) lane[l] = Op::join(lane[l], static_cast<V>(x[i + l]));
-  for (std::int64_t l = 0; i < n; ++l, ++i) lane[l] = Op::join(lane[l], static_cast<V>(x[i]));
-  for (std::int64_t half = lanes / 2; half > 0; half /= 2)
-    for (std::int64_t l = 0; l < half; ++l) lane[l] = Op::join(lane[l], lane[l + half]);
-  return lane[0];
+    for (; i + lanes <= n; i += lanes) first = join_vectors(Op(), first, load_next(Op(), d, x + i));
+    first =
+        join_vectors(Op(), join_vectors(Op(), first, second), join_vectors(Op(), third, fourth));
+    value = join_lanes(Op(), d, first);
+  }
+  for (; i < n; ++i) value = Op::join(value, static_cast<V>(x[i]));
+  return value;
 }
 
 // result[c] = x[0][c], ..., x[rows-1][c] joined, the rows `stride` apart.

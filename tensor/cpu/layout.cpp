@@ -3,7 +3,7 @@
 #include <ebb/tensor/cpu/threads.h>
 #include <ebb/tensor/cpu/walk.h>
 
-#include <cstring>
+#include <vector>
 
 namespace ebb::cpu {
 
@@ -11,31 +11,93 @@ namespace {
 
 constexpr std::int64_t grain = 1 << 15;
 
+constexpr std::int64_t tile = 16;
+
+// to[r][c] = from[r][c] of a tile, through a buffer: each side is walked along its own lines.
+template <class T>
+void copy_tile(const T* from, std::int64_t from_row, std::int64_t from_step, T* to,
+               std::int64_t to_row, std::int64_t to_step) {
+  T buffer[tile][tile];
+  for (std::int64_t c = 0; c < tile; ++c)
+    for (std::int64_t r = 0; r < tile; ++r) buffer[c][r] = from[r * from_row + c * from_step];
+  for (std::int64_t r = 0; r < tile; ++r)
+    for (std::int64_t c = 0; c < tile; ++c) to[r * to_row + c * to_step] = buffer[c][r];
+}
+
 // A block of rows and columns, by tiles where neighbours in memory change from one side to the
 // other, so that each cache line is used whole.
 template <class T>
 void copy_block(const T* from, std::int64_t from_row, std::int64_t from_step, T* to,
                 std::int64_t to_row, std::int64_t to_step, std::int64_t rows,
                 std::int64_t columns) {
-  constexpr std::int64_t tile = 16;
-  const bool crossed = from_step != 1 || to_step != 1;
-  const std::int64_t height = crossed ? tile : rows, width = crossed ? tile : columns;
-  for (std::int64_t r0 = 0; r0 < rows; r0 += height)
-    for (std::int64_t c0 = 0; c0 < columns; c0 += width)
-      for (std::int64_t r = r0; r < std::min(rows, r0 + height); ++r) {
-        const T* source = from + r * from_row;
-        T* target = to + r * to_row;
-        const std::int64_t end = std::min(columns, c0 + width);
-        if (!crossed) {
-          for (std::int64_t c = c0; c < end; ++c) target[c] = source[c];
-        } else {
-          for (std::int64_t c = c0; c < end; ++c) target[c * to_step] = source[c * from_step];
-        }
+  if (from_step == 1 && to_step == 1) {
+    for (std::int64_t r = 0; r < rows; ++r)
+      std::copy_n(from + r * from_row, columns, to + r * to_row);
+    return;
+  }
+  for (std::int64_t r0 = 0; r0 < rows; r0 += tile)
+    for (std::int64_t c0 = 0; c0 < columns; c0 += tile) {
+      const T* source = from + r0 * from_row + c0 * from_step;
+      T* target = to + r0 * to_row + c0 * to_step;
+      const std::int64_t height = std::min(tile, rows - r0), width = std::min(tile, columns - c0);
+      if (height == tile && width == tile) {
+        copy_tile(source, from_row, from_step, target, to_row, to_step);
+        continue;
       }
+      for (std::int64_t r = 0; r < height; ++r)
+        for (std::int64_t c = 0; c < width; ++c)
+          target[r * to_row + c * to_step] = source[r * from_row + c * from_step];
+    }
+}
+
+// Elements of a run from which on its length matters little.
+constexpr std::int64_t enough = 16;
+
+struct Step {
+  std::int64_t size, from, to;
+};
+
+// The dimensions of a copy in a better order than their own, which copying is free to choose:
+// last a long one along which one side is contiguous, before it one for the other side.
+std::vector<Step> ordered(const View& from, const View& to, const Shape& shape) {
+  std::vector<Step> steps;
+  for (std::size_t d = 0; d < static_cast<std::size_t>(shape.rank()); ++d) {
+    const Step next{shape.begin()[d], from.strides[d], to.strides[d]};
+    if (next.size == 1) continue;
+    if (!steps.empty() && steps.back().from == next.from * next.size &&
+        steps.back().to == next.to * next.size) {
+      steps.back() = {steps.back().size * next.size, next.from, next.to};
+    } else {
+      steps.push_back(next);
+    }
+  }
+  const auto move_to = [&](std::size_t place, const auto& worth) {
+    if (steps.size() <= place) return;
+    const auto end = steps.end() - static_cast<std::ptrdiff_t>(place);
+    const auto best = std::max_element(
+        steps.begin(), end, [&](const Step& a, const Step& b) { return worth(a) <= worth(b); });
+    std::rotate(best, best + 1, end);
+  };
+  move_to(0, [](const Step& step) {
+    const int contiguous = (step.to == 1 ? 3 : 0) + (step.from == 1 ? 2 : 0);
+    return std::min(step.size, enough) * (1 + contiguous);
+  });
+  const bool written = !steps.empty() && steps.back().to == 1;
+  move_to(1, [&](const Step& step) {
+    return std::min(step.size, enough) * ((written ? step.from : step.to) == 1 ? 4 : 1);
+  });
+  return steps;
 }
 
 void copy_view(const Tensor& x, const View& from, Tensor& out, const View& to, const Shape& shape) {
-  const Walk<2> walk(shape, {from.strides, to.strides});
+  std::vector<std::int64_t> sizes;
+  std::array<Strides, 2> strides{};
+  for (const Step& step : ordered(from, to, shape)) {
+    strides[0][sizes.size()] = step.from;
+    strides[1][sizes.size()] = step.to;
+    sizes.push_back(step.size);
+  }
+  const Walk<2> walk(Shape(sizes), strides);
   dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* source = input<T>(x) + from.offset;

@@ -210,6 +210,10 @@ void backward(const T* grad, const T* x, const Groups& groups, const T* weight, 
   }
 }
 
+bool is_rows(const Groups& groups, bool silu) {
+  return groups.positions == 1 && groups.groups == 1 && !silu;
+}
+
 }  // namespace
 
 void group_norm(const Tensor& x, const Groups& groups, const Tensor& weight, const Tensor& bias,
@@ -217,6 +221,10 @@ void group_norm(const Tensor& x, const Groups& groups, const Tensor& weight, con
   if (x.numel() == 0) return group_norm_reference(x, groups, weight, bias, eps, silu, out);
   dispatch_floating("group_norm", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
+    if (is_rows(groups, silu))
+      return layer_norm(input<T>(x), groups.samples, groups.channels, input<T>(weight),
+                        input<T>(bias), eps, output<T>(out.y), output<T>(out.mean),
+                        output<T>(out.rstd));
     forward(input<T>(x), groups, input<T>(weight), input<T>(bias), eps, silu, output<T>(out.y),
             output<T>(out.mean), output<T>(out.rstd));
   });
@@ -229,6 +237,10 @@ void group_norm_backward(const Tensor& grad, const Tensor& x, const Groups& grou
     return group_norm_backward_reference(grad, x, groups, weight, bias, mean, rstd, silu, out);
   dispatch_floating("group_norm_backward", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
+    if (is_rows(groups, silu))
+      return layer_norm_backward(input<T>(grad), input<T>(x), groups.samples, groups.channels,
+                                 input<T>(weight), input<T>(mean), input<T>(rstd), output<T>(out.x),
+                                 output<T>(out.weight), output<T>(out.bias));
     backward(input<T>(grad), input<T>(x), groups, input<T>(weight), input<T>(bias), input<T>(mean),
              input<T>(rstd), silu, output<T>(out.x), output<T>(out.weight), output<T>(out.bias));
   });

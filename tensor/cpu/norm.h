@@ -18,6 +18,15 @@ void group_norm_backward_reference(const Tensor& grad, const Tensor& x, const Gr
                                    const Tensor& weight, const Tensor& bias, const Tensor& mean,
                                    const Tensor& rstd, bool silu, NormGradients& out);
 
+// The same for rows of n: one position, one group, no silu.
+template <class T>
+void layer_norm(const T* x, std::int64_t rows, std::int64_t n, const T* weight, const T* bias,
+                double eps, T* y, T* mean, T* rstd);
+template <class T>
+void layer_norm_backward(const T* grad, const T* x, std::int64_t rows, std::int64_t n,
+                         const T* weight, const T* mean, const T* rstd, T* dx, T* dweight,
+                         T* dbias);
+
 // The loops over a block of rows of one sample, for the instruction set that runs. Arrays that are
 // not x, y or gradients have one value a channel.
 template <class T>

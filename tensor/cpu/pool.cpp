@@ -1,5 +1,4 @@
-// Maxima over windows, and resampling by rows and columns of taps.
-#include <ebb/tensor/cpu/scratch.h>
+// Maxima over windows.
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/threads.h>
 #include <ebb/tensor/cpu/walk.h>
@@ -74,42 +73,11 @@ void max_pool2d_backward(const Tensor& grad, const Tensor& x, const Pool2dOption
   });
 }
 
-struct ResampleRow;
-
-// A row of the output is first the weighted sum of input rows, then of that row's pixels.
-void resample(const Tensor& x, const Taps& rows, const Taps& columns, Tensor& out) {
-  const std::int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
-  const std::int64_t out_height = out.size(1), out_width = out.size(2);
-  dispatch_floating("resample", x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    parallel_for(out.size(0) * out_height, 1, [&](std::int64_t row, std::int64_t) {
-      const T* image = input<T>(x) + row / out_height * height * width * channels;
-      T* to = output<T>(out) + row * out_width * channels;
-      T* mixed = scratch<ResampleRow, T>(width * channels);
-      const auto mix = [](T* target, const T* base, std::int64_t step, std::int64_t size,
-                          const Taps& taps, std::int64_t i) {
-        const auto index = static_cast<std::size_t>(i);
-        std::fill(target, target + size, T(0));
-        for (auto k = static_cast<std::size_t>(taps.first[index]);
-             k < static_cast<std::size_t>(taps.first[index + 1]); ++k) {
-          const T weight = static_cast<T>(taps.weight[k]);
-          const T* source = base + taps.source[k] * step;
-          for (std::int64_t c = 0; c < size; ++c) target[c] += weight * source[c];
-        }
-      };
-      mix(mixed, image, width * channels, width * channels, rows, row % out_height);
-      for (std::int64_t j = 0; j < out_width; ++j)
-        mix(to + j * channels, mixed, channels, channels, columns, j);
-    });
-  });
-}
-
 }  // namespace
 
 void add_pool_kernels(Kernels& table) {
   table.max_pool2d = max_pool2d;
   table.max_pool2d_backward = max_pool2d_backward;
-  table.resample = resample;
 }
 
 }  // namespace ebb::cpu

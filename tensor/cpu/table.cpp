@@ -21,6 +21,7 @@ Kernels make_table() {
   add_attention_kernels(table);
   add_norm_kernels(table);
   add_pool_kernels(table);
+  add_resample_kernels(table);
   return table;
 }
 

@@ -18,5 +18,6 @@ void add_matmul_kernels(Kernels& table);
 void add_attention_kernels(Kernels& table);
 void add_norm_kernels(Kernels& table);
 void add_pool_kernels(Kernels& table);
+void add_resample_kernels(Kernels& table);
 
 }  // namespace ebb::cpu

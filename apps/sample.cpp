@@ -1,9 +1,9 @@
 #include <ebb/apps/commands.h>
 #include <ebb/apps/console.h>
+#include <ebb/apps/editing.h>
 #include <ebb/apps/grid.h>
 #include <ebb/apps/progress.h>
 #include <ebb/apps/run_folder.h>
-#include <ebb/apps/sampling.h>
 #include <ebb/nn/npy.h>
 #include <ebb/tensor/layout.h>
 
@@ -15,6 +15,7 @@ namespace {
 
 struct SampleOptions {
   SampleRequest request;
+  EditOptions edit;
   std::string run, out = "samples.png", trajectory, classes, spacing, clip = "range";
   std::string weights = "ema";
   std::int64_t checkpoint = -1, columns = 0;
@@ -45,12 +46,13 @@ class Trajectory {
 };
 
 void write_images(const std::string& out, const Tensor& images, const SampleRequest& request,
-                  std::int64_t columns) {
+                  const Editing& editing, std::int64_t columns) {
   const std::filesystem::path path = out;
   if (path.extension() != ".npy") {
+    const Tensor picture = editing.picture(images, columns);
     if (columns == 0 && request.labels.size() > 1 && request.labels.size() <= 20)
       columns = static_cast<std::int64_t>(request.labels.size());
-    write_grid(out, images, {.columns = columns});
+    write_grid(out, picture, {.columns = columns});
     return;
   }
   write_npy(out, images);
@@ -86,6 +88,8 @@ void sample(SampleOptions& options) {
     request.labels =
         parse_classes(options.classes.empty() ? "all" : options.classes, model->num_classes());
 
+  const Editing editing(options.edit, request, run.config());
+
   catch_interrupts();
   Trajectory trajectory;
   Tensor images;
@@ -101,7 +105,7 @@ void sample(SampleOptions& options) {
     });
   }
   images = clip_x0(images, {Clip::Kind::range});
-  write_images(options.out, images, request, options.columns);
+  write_images(options.out, images, request, editing, options.columns);
   print("{}\n", options.out);
   if (options.trajectory.empty()) return;
   trajectory.write(options.trajectory);
@@ -146,6 +150,17 @@ void add_sample_command(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   command->add_option("--trajectory", o->trajectory,
                       "Also a picture of the way from noise to image");
+  command->add_option("--interpolate", o->edit.interpolate,
+                      "Rows of so many images, each from one noise to another");
+  command->add_option("--from", o->edit.from,
+                      "Image to change: a .png, or \"data\" for test images of the run's data");
+  command->add_option("--strength", o->edit.strength,
+                      "Image-to-image: the part of the steps to run, up to 1");
+  command->add_option("--mask", o->edit.mask,
+                      "Inpainting: left, right, top, bottom, center, or a .png: paint its black");
+  command->add_option("--resample", o->edit.resample, "Inpainting: passes over each step");
+  command->add_flag("--reconstruct", o->edit.reconstruct,
+                    "Image to noise and back; best with --guidance 1 --clip none");
   command->callback([o] {
     if (o->request.sampler == "list")
       list_samplers();

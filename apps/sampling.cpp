@@ -84,7 +84,9 @@ Tensor draw_samples(const Model& model, const RunConfig& config, const SampleReq
         start_noise(path, {count, config.image.height, config.image.width, config.image.channels},
                     request.seed, index);
     const Sampling sampling{denoiser, path, grid, philox_noise(request.seed, index), observe};
-    parts.push_back(run_sampler(request.sampler, sampling, start, request.settings));
+    parts.push_back(request.drawing
+                        ? request.drawing(sampling, start, first)
+                        : run_sampler(request.sampler, sampling, start, request.settings));
   }
   return cat(parts, 0);
 }

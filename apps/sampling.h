@@ -10,6 +10,10 @@
 
 namespace ebb::apps {
 
+// How a batch comes from its start; `first` is the number of its first sample. Without one the
+// sampler runs.
+using Drawing = std::function<Tensor(const Sampling& sampling, Tensor start, std::int64_t first)>;
+
 struct SampleRequest {
   std::string sampler = "ddim";
   std::int64_t steps = 50;
@@ -23,6 +27,7 @@ struct SampleRequest {
   std::vector<std::int64_t> labels = {};  // sample i has labels[i mod size]; empty: no class
   std::int64_t first_index = 0;           // the index of the first sample
   std::int64_t batch = 64;
+  Drawing drawing = {};
 };
 
 // What an observer of draw_samples sees: a batch's step, and where the batch is.

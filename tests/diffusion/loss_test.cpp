@@ -123,22 +123,22 @@ TEST_CASE("the last term of the bound is a distribution over 256 values") {
   std::vector<double> values;
   for (int i = 0; i < 256; ++i) values.push_back(-1 + i / 127.5);
   const Tensor x0 = Tensor::from(values, {256, 1});
-  const Level level = path.at(0);
-  const double x = level.alpha * 0.117;
-  // The same x_t and prediction for all: the probabilities of the 256 values add up to 1.
-  const BoundInputs inputs{x0, Tensor::full({256, 1}, x, DType::float64),
-                           Tensor::zeros({256}, DType::float64)};
-  const Variable output(Tensor::zeros({256, 1}, DType::float64));
-  const std::vector<double> bits =
-      bound_terms(path, Prediction::epsilon, inputs, output,
-                  Variable(Tensor::full({256, 1}, 0.5, DType::float64)))
-          .value()
-          .to_vector<double>();
-  double total = 0;
-  for (const double b : bits) total += std::exp2(-b);
-  CHECK(total == doctest::Approx(1).epsilon(1e-8));
-  const auto best = std::min_element(bits.begin(), bits.end()) - bits.begin();
-  CHECK(std::abs(values[static_cast<std::size_t>(best)] - 0.117) <= 1 / 255.0);
+  for (const double near : {0.117, -0.999, 1.0}) {
+    // The same x_t and prediction for all: the probabilities of the 256 values add up to 1.
+    const BoundInputs inputs{x0, Tensor::full({256, 1}, path.at(0).alpha * near, DType::float64),
+                             Tensor::zeros({256}, DType::float64)};
+    const Variable output(Tensor::zeros({256, 1}, DType::float64));
+    const std::vector<double> bits =
+        bound_terms(path, Prediction::epsilon, inputs, output,
+                    Variable(Tensor::full({256, 1}, 0.5, DType::float64)))
+            .value()
+            .to_vector<double>();
+    double total = 0;
+    for (const double b : bits) total += std::exp2(-b);
+    CHECK(total == doctest::Approx(1).epsilon(1e-8));
+    const auto best = std::min_element(bits.begin(), bits.end()) - bits.begin();
+    CHECK(std::abs(values[static_cast<std::size_t>(best)] - near) <= 1 / 255.0);
+  }
 }
 
 TEST_CASE("the hybrid loss trains the variance by the bound and the mean by the simple loss") {

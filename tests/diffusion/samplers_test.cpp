@@ -131,6 +131,32 @@ TEST_CASE("no sampler makes a NaN: zero terminal SNR, one, two and T steps, repe
   }
 }
 
+TEST_CASE("the step into clean data needs no lower_order_final") {
+  const Path path = table_path();
+  const Sampling s{plane_mixture().denoiser(), path, make_grid(path, 6), philox_noise(1), {}};
+  const Tensor x = normals({5, 2}, 1);
+  for (const int order : {1, 2, 3}) {
+    CHECK(all_finite(unipc(s, x, {.order = order, .lower_order_final = false})));
+    CHECK(all_finite(deis(s, x, {.order = order})));
+    for (const DpmVariant variant : {DpmVariant::midpoint, DpmVariant::heun})
+      for (const bool stochastic : {false, true})
+        CHECK(all_finite(dpm_solver_multistep(s, x, {order, variant, stochastic, false})));
+  }
+}
+
+TEST_CASE("consistency adds what leaves room for its least noise") {
+  // x_0 is 0 everywhere: after the first step x is the noise itself.
+  const Path path = Path::edm();
+  const Denoiser zero = [](const Tensor& y, const Level&) { return Estimate{y * 0.0, y, {}}; };
+  Trajectory way;
+  const TimeGrid grid{path.at_ratio(4), path.at_ratio(1), path.at_ratio(0.6)};
+  const Tensor x = normals({2, 2}, 1);
+  const Tensor end = consistency({zero, path, grid, philox_noise(8), way.recorder()}, x, 0.6);
+  CHECK(relative_error(way.x[0], philox_noise(8)(x, 0) * 0.8) < 1e-14);
+  CHECK(all_finite(end));
+  CHECK(sum(abs(end)).item() == 0);
+}
+
 TEST_CASE("repeated levels change nothing for a deterministic sampler of one evaluation") {
   const Path path = table_path();
   const Tensor x = normals({20, 2}, 6);

@@ -1,6 +1,10 @@
 #include <ebb/apps/commands.h>
 #include <ebb/apps/console.h>
+#include <ebb/tensor/cpu/environment.h>
+#include <ebb/tensor/cpu/openblas.h>
+#include <ebb/tensor/cpu/simd_target.h>
 #include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/kernels.h>
 
 #include <fstream>
 
@@ -17,7 +21,13 @@ std::string processor_name() {
 void info() {
   print("ebb        {}\n", EBB_VERSION);
   print("processor  {}\n", processor_name());
+  print("kernels    {}\n", cpu::simd_target());
+  print("OpenBLAS   {}\n", cpu::openblas_core());
   print("threads    {}\n", cpu::thread_count());
+  print("devices    cpu{}\n", cuda::present() ? ", cuda" : " (built without cuda)");
+  print("variables that are heard:\n");
+  for (const cpu::EnvironmentVariable& variable : cpu::environment_variables)
+    print("  {:18} {}: {}\n", variable.name, variable.values, variable.meaning);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ void write_loss_plot(const RunFolder& run) {
   double average = 0;
   for (const nlohmann::json& line : run.metrics()) {
     const double step = line.value("step", 0.0), value = line.value("loss", std::nan(""));
-    average = loss.x.empty() ? value : average + 0.05 * (value - average);
+    average = loss.x.empty() ? value : average + 0.2 * (value - average);
     for (Curve* curve : {&loss, &smooth, &norm, &rate}) curve->x.push_back(step);
     loss.y.push_back(value);
     smooth.y.push_back(average);

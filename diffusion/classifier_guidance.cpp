@@ -5,7 +5,7 @@
 
 namespace ebb {
 
-Denoiser classifier_guided(Denoiser denoiser, Classifier classifier, Tensor labels,
+Denoiser classifier_guided(Denoiser denoiser, NoisyClassifier classifier, Tensor labels,
                            GuidanceScale scale) {
   return [=](const Tensor& x, const Level& level) {
     Estimate e = denoiser(x, level);

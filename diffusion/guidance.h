@@ -51,8 +51,8 @@ GuidanceScale ramped_scale(const Path& path, double at_noise, double at_data,
 // log p(y | x_t) guides (Dhariwal & Nichol 2021, alg. 2): eps - w sigma grad_x log p(y | x),
 // x_0 + w sigma^2 / alpha grad_x log p(y | x). `classifier` gives logits (N, classes) for x and t,
 // recorded for autograd; labels int64 (N). Pure noise (alpha = 0) is left unguided.
-using Classifier = std::function<Variable(const Variable& x, const Tensor& t)>;
-Denoiser classifier_guided(Denoiser denoiser, Classifier classifier, Tensor labels,
+using NoisyClassifier = std::function<Variable(const Variable& x, const Tensor& t)>;
+Denoiser classifier_guided(Denoiser denoiser, NoisyClassifier classifier, Tensor labels,
                            GuidanceScale scale);
 
 }  // namespace ebb

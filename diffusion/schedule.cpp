@@ -19,11 +19,6 @@ void check_endpoints(std::string_view schedule, std::int64_t T, double start, do
         "{} schedule: betas from {} to {}; both must lie between 0 and 1", schedule, start, end);
 }
 
-// i-th of n even points from a to b; the first alone when n is 1.
-double even(double a, double b, std::int64_t i, std::int64_t n) {
-  return n == 1 ? a : a + (b - a) * static_cast<double>(i) / static_cast<double>(n - 1);
-}
-
 template <class F>
 std::vector<double> table(std::int64_t T, F&& f) {
   std::vector<double> values(static_cast<std::size_t>(T));
@@ -35,9 +30,13 @@ double sigmoid(double u) { return 1 / (1 + std::exp(-u)); }
 
 }  // namespace
 
+double even_point(double a, double b, std::int64_t i, std::int64_t n) {
+  return n == 1 ? a : a + (b - a) * static_cast<double>(i) / static_cast<double>(n - 1);
+}
+
 std::vector<double> linear_betas(std::int64_t T, double start, double end) {
   check_endpoints("linear", T, start, end);
-  return table(T, [&](std::int64_t t) { return even(start, end, t, T); });
+  return table(T, [&](std::int64_t t) { return even_point(start, end, t, T); });
 }
 
 double scale_endpoint(double beta, std::int64_t T) {
@@ -52,15 +51,15 @@ double scale_endpoint(double beta, std::int64_t T) {
 std::vector<double> quadratic_betas(std::int64_t T, double start, double end) {
   check_endpoints("quadratic", T, start, end);
   return table(T, [&](std::int64_t t) {
-    const double root = even(std::sqrt(start), std::sqrt(end), t, T);
+    const double root = even_point(std::sqrt(start), std::sqrt(end), t, T);
     return root * root;
   });
 }
 
 std::vector<double> sigmoid_betas(std::int64_t T, double start, double end) {
   check_endpoints("sigmoid", T, start, end);
-  return table(T,
-               [&](std::int64_t t) { return start + (end - start) * sigmoid(even(-6, 6, t, T)); });
+  return table(
+      T, [&](std::int64_t t) { return start + (end - start) * sigmoid(even_point(-6, 6, t, T)); });
 }
 
 std::vector<double> betas_of_alpha_bar(std::int64_t T, const std::function<double(double)>& f,

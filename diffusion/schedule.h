@@ -14,6 +14,9 @@
 
 namespace ebb {
 
+// i-th of n even points from a to b, both in; a alone when n is 1.
+double even_point(double a, double b, std::int64_t i, std::int64_t n);
+
 // All need T >= 1 and endpoints 0 < start, end < 1; else Error.
 
 // Evenly spaced from `start` to `end` (Ho et al. 2020, sec. 4), exactly as given: the tutorial's

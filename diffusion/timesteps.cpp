@@ -1,3 +1,4 @@
+#include <ebb/diffusion/schedule.h>
 #include <ebb/diffusion/timesteps.h>
 #include <ebb/tensor/error.h>
 #include <fmt/ranges.h>
@@ -20,11 +21,6 @@ void check_ratios(std::string_view spacing, std::int64_t n, double low, double h
   check(n >= 1, "{} spacing: {} steps; at least 1 is needed", spacing, n);
   check(low > 0 && low <= high && std::isfinite(high),
         "{} spacing: sigma / alpha from {} down to {}; needs 0 < low <= high", spacing, high, low);
-}
-
-// i-th of n even points from a to b, both in.
-double even(double a, double b, std::int64_t i, std::int64_t n) {
-  return n == 1 ? a : a + (b - a) * static_cast<double>(i) / static_cast<double>(n - 1);
 }
 
 // Powers and logarithms meet their ends only nearly; a level that repeats must do so exactly.
@@ -81,7 +77,8 @@ std::vector<double> leading_times(std::int64_t T, std::int64_t n, std::int64_t o
 std::vector<double> linspace_times(std::int64_t T, std::int64_t n) {
   check_count("linspace", T, n);
   std::vector<double> times;
-  for (std::int64_t k = 0; k < n; ++k) times.push_back(even(static_cast<double>(T - 1), 0, k, n));
+  for (std::int64_t k = 0; k < n; ++k)
+    times.push_back(even_point(static_cast<double>(T - 1), 0, k, n));
   return times;
 }
 
@@ -90,7 +87,8 @@ std::vector<double> karras_ratios(std::int64_t n, double low, double high, doubl
   check(rho > 0, "karras spacing: rho = {}; it must be positive", rho);
   std::vector<double> ratios;
   for (std::int64_t k = 0; k < n; ++k)
-    ratios.push_back(std::pow(even(std::pow(high, 1 / rho), std::pow(low, 1 / rho), k, n), rho));
+    ratios.push_back(
+        std::pow(even_point(std::pow(high, 1 / rho), std::pow(low, 1 / rho), k, n), rho));
   return with_ends(std::move(ratios), low, high);
 }
 
@@ -98,7 +96,7 @@ std::vector<double> exponential_ratios(std::int64_t n, double low, double high) 
   check_ratios("exponential", n, low, high);
   std::vector<double> ratios;
   for (std::int64_t k = 0; k < n; ++k)
-    ratios.push_back(std::exp(even(std::log(high), std::log(low), k, n)));
+    ratios.push_back(std::exp(even_point(std::log(high), std::log(low), k, n)));
   return with_ends(std::move(ratios), low, high);
 }
 
@@ -138,7 +136,7 @@ TimeGrid make_grid(const Path& path, std::int64_t n, Spacing spacing) {
   check(n >= 1, "trailing spacing: {} steps; at least 1 is needed", n);
   std::vector<double> times;
   for (std::int64_t k = 0; k < n; ++k)
-    times.push_back(even(path.t_noise(), path.t_data(), k, n + 1));
+    times.push_back(even_point(path.t_noise(), path.t_data(), k, n + 1));
   return grid_of_times(path, times, path.clean());
 }
 

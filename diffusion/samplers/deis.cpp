@@ -7,11 +7,6 @@
 namespace ebb {
 namespace {
 
-struct Known {
-  double log_ratio;
-  Tensor eps;
-};
-
 // Coefficients, lowest first, of the Lagrange polynomial that is 1 at nodes[j], 0 at the others.
 std::vector<double> lagrange(const std::vector<double>& nodes, std::size_t j) {
   std::vector<double> p{1};
@@ -57,20 +52,18 @@ Tensor deis(const Sampling& s, Tensor x, const DeisOptions& options) {
     const Level &from = s.grid[i], &to = s.grid[i + 1];
     const Estimate e = s.denoiser(x, from);
     const double here = std::log(from.ratio());
-    std::erase_if(known, [&](const Known& k) { return k.log_ratio == here; });
-    known.insert(known.begin(), {here, e.eps});
-    if (known.size() > static_cast<std::size_t>(options.order)) known.pop_back();
+    remember(known, here, e.eps, options.order);
     std::size_t order = known.size();
     if (options.lower_order_final) order = std::min(order, static_cast<std::size_t>(s.steps() - i));
 
     // u = log(s / s_here): the integral of L_j ds is s_here times that of L_j(u) e^u du.
     std::vector<double> nodes;
-    for (std::size_t j = 0; j < order; ++j) nodes.push_back(known[j].log_ratio - here);
+    for (std::size_t j = 0; j < order; ++j) nodes.push_back(known[j].at - here);
     const double end = std::log(to.ratio()) - here;
     x = x * (to.alpha / from.alpha);
     for (std::size_t j = 0; j < nodes.size(); ++j) {
       const std::vector<double> p = lagrange(nodes, j);
-      add_(x, known[j].eps, to.alpha * from.ratio() * (primitive(p, end) - primitive(p, 0)));
+      add_(x, known[j].value, to.alpha * from.ratio() * (primitive(p, end) - primitive(p, 0)));
     }
     s.observe(i, x, e.x0);
   }

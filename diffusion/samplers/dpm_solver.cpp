@@ -7,12 +7,6 @@
 namespace ebb {
 namespace {
 
-// A prediction of x_0 and the lambda it was made at.
-struct Known {
-  double lambda;
-  Tensor x0;
-};
-
 // The step over h in lambda: x_0 is taken as D0 + D1 u + D2 u^2, u from 0 to 1 on the way, and
 // integrated against k e^{-k (1 - u)}, k = h for the ODE and 2 h for the SDE.
 struct Weights {
@@ -28,18 +22,14 @@ Weights weights(double k, DpmVariant variant, bool third_order) {
 
 // Newton's differences through the latest predictions (latest first), scaled to u.
 std::vector<Tensor> derivatives(const std::vector<Known>& known, double h, int order) {
-  std::vector<Tensor> d{known[0].x0};
-  if (order == 1) return d;
-  const double r0 = (known[0].lambda - known[1].lambda) / h;
-  const Tensor slope = axpby(1 / r0, known[0].x0, -1 / r0, known[1].x0);
-  d.push_back(slope);
-  if (order == 2) return d;
-  const double r1 = (known[1].lambda - known[2].lambda) / h;
-  const Tensor before = axpby(1 / r1, known[1].x0, -1 / r1, known[2].x0);
+  if (order == 1) return {known[0].value};
+  const double r0 = (known[0].at - known[1].at) / h;
+  const Tensor slope = axpby(1 / r0, known[0].value, -1 / r0, known[1].value);
+  if (order == 2) return {known[0].value, slope};
+  const double r1 = (known[1].at - known[2].at) / h;
+  const Tensor before = axpby(1 / r1, known[1].value, -1 / r1, known[2].value);
   const Tensor bend = (slope - before) * (1 / (r0 + r1));
-  d[1] = axpby(1, slope, r0, bend);
-  d.push_back(bend);
-  return d;
+  return {known[0].value, axpby(1, slope, r0, bend), bend};
 }
 
 Tensor advance(const Tensor& x, const Level& from, const Level& to, const std::vector<Tensor>& d,
@@ -64,10 +54,7 @@ Tensor dpm_solver_multistep(const Sampling& s, Tensor x, const DpmOptions& optio
     const Level &from = s.grid[i], &to = s.grid[i + 1];
     const Estimate e = s.denoiser(x, from);
     const double h = to.lambda() - from.lambda();
-    // A level visited again replaces what was known there.
-    std::erase_if(known, [&](const Known& k) { return k.lambda == from.lambda(); });
-    known.insert(known.begin(), {from.lambda(), e.x0});
-    if (known.size() > static_cast<std::size_t>(options.order)) known.pop_back();
+    remember(known, from.lambda(), e.x0, options.order);
 
     std::int64_t order = static_cast<std::int64_t>(known.size());
     if (options.lower_order_final) order = std::min(order, s.steps() - i);
@@ -89,12 +76,12 @@ Tensor dpm_solver_singlestep(const Sampling& s, Tensor x, DpmVariant variant) {
     const Level &from = s.grid[i], &to = s.grid[i + 1];
     const Estimate e = s.denoiser(x, from);
     const bool second = (i - first) % 2 == 1;
-    if (second && to.sigma > 0 && from.lambda() != known[0].lambda) {
+    if (second && to.sigma > 0 && from.lambda() != known[0].at) {
       // x_0 at the pair's first level and its slope towards the second.
-      const double h = to.lambda() - known[0].lambda;
-      const double r = (from.lambda() - known[0].lambda) / h;
-      const Tensor slope = axpby(1 / r, e.x0, -1 / r, known[0].x0);
-      x = advance(start, s.grid[i - 1], to, {known[0].x0, slope}, h, variant);
+      const double h = to.lambda() - known[0].at;
+      const double r = (from.lambda() - known[0].at) / h;
+      const Tensor slope = axpby(1 / r, e.x0, -1 / r, known[0].value);
+      x = advance(start, s.grid[i - 1], to, {known[0].value, slope}, h, variant);
     } else {
       start = x;
       known = {{from.lambda(), e.x0}};

@@ -1,9 +1,7 @@
 #include <ebb/diffusion/samplers/samplers.h>
 #include <ebb/tensor/pointwise.h>
 
-#include <algorithm>
 #include <cmath>
-#include <deque>
 
 namespace ebb {
 
@@ -28,24 +26,17 @@ std::vector<double> lms_coefficients(const std::vector<double>& nodes, double fr
 
 Tensor lms(const Sampling& s, Tensor x, int order) {
   check(order >= 1 && order <= 4, "lms: order {}; from 1 to 4 are possible", order);
-  std::vector<double> nodes;   // ratios, the latest first
-  std::vector<Tensor> slopes;  // eps there
+  std::vector<Known> known;
   for (std::int64_t i = leave_pure_noise(s, x); i < s.steps(); ++i) {
     const Level &from = s.grid[i], &to = s.grid[i + 1];
     const Estimate e = s.denoiser(x, from);
-    // A level visited again replaces what was known there.
-    const auto known = std::find(nodes.begin(), nodes.end(), from.ratio());
-    if (known != nodes.end()) {
-      slopes.erase(slopes.begin() + (known - nodes.begin()));
-      nodes.erase(known);
-    }
-    nodes.insert(nodes.begin(), from.ratio());
-    slopes.insert(slopes.begin(), e.eps);
-    if (nodes.size() > static_cast<std::size_t>(order)) nodes.pop_back(), slopes.pop_back();
+    remember(known, from.ratio(), e.eps, order);
 
+    std::vector<double> nodes;
+    for (const Known& k : known) nodes.push_back(k.at);
     const std::vector<double> c = lms_coefficients(nodes, from.ratio(), to.ratio());
     x = x * (to.alpha / from.alpha);
-    for (std::size_t j = 0; j < c.size(); ++j) add_(x, slopes[j], to.alpha * c[j]);
+    for (std::size_t j = 0; j < c.size(); ++j) add_(x, known[j].value, to.alpha * c[j]);
     s.observe(i, x, e.x0);
   }
   return x;

@@ -63,4 +63,10 @@ std::int64_t leave_pure_noise(const Sampling& s, Tensor& x) {
   return i;
 }
 
+void remember(std::vector<Known>& known, double at, const Tensor& value, int order) {
+  std::erase_if(known, [&](const Known& k) { return k.at == at; });
+  known.insert(known.begin(), {at, value});
+  if (known.size() > static_cast<std::size_t>(order)) known.pop_back();
+}
+
 }  // namespace ebb

@@ -59,4 +59,14 @@ Tensor move(const Tensor& x, const Level& from, const Level& to, const Tensor& s
 // of the first level with a finite s.
 std::int64_t leave_pure_noise(const Sampling& s, Tensor& x);
 
+// What a multistep sampler knows: predictions (of x_0 or eps) and the place, lambda or s, where
+// each was made.
+struct Known {
+  double at;
+  Tensor value;
+};
+// Puts one in front of `known`, which is latest first and keeps `order` of them. A place visited
+// again replaces what was known there.
+void remember(std::vector<Known>& known, double at, const Tensor& value, int order);
+
 }  // namespace ebb

@@ -7,11 +7,6 @@
 namespace ebb {
 namespace {
 
-struct Known {
-  double lambda;
-  Tensor x0;
-};
-
 // Solves the Vandermonde system sum_k r_k^j rho_k = b_j, j = 0..n-1, by elimination.
 std::vector<double> solve_vandermonde(const std::vector<double>& r, std::vector<double> b) {
   const std::size_t n = r.size();
@@ -56,12 +51,12 @@ Tensor unified_step(const Tensor& x, const Level& from, const Level& to,
                     bool bh2) {
   const double h = to.lambda() - from.lambda(), hh = -h;
   const double B = bh2 ? std::expm1(hh) : hh;
-  Tensor next = axpby(to.sigma / from.sigma, x, -to.alpha * std::expm1(hh), known[0].x0);
+  Tensor next = axpby(to.sigma / from.sigma, x, -to.alpha * std::expm1(hh), known[0].value);
   std::vector<double> r;
   std::vector<Tensor> values;
   for (std::size_t k = 1; k < order; ++k) {
-    r.push_back((known[k].lambda - known[0].lambda) / h);
-    values.push_back(known[k].x0);
+    r.push_back((known[k].at - known[0].at) / h);
+    values.push_back(known[k].value);
   }
   if (there) {
     r.push_back(1);
@@ -72,7 +67,7 @@ Tensor unified_step(const Tensor& x, const Level& from, const Level& to,
   const std::vector<double> rho =
       r.size() == 1 ? std::vector<double>{0.5} : solve_vandermonde(r, right_side(hh, B, r.size()));
   for (std::size_t k = 0; k < r.size(); ++k)
-    add_(next, values[k] - known[0].x0, -to.alpha * B * rho[k] / r[k]);
+    add_(next, values[k] - known[0].value, -to.alpha * B * rho[k] / r[k]);
   return next;
 }
 
@@ -90,9 +85,7 @@ Tensor unipc(const Sampling& s, Tensor x, const UnipcOptions& options) {
     const Estimate e = s.denoiser(x, from);
     if (options.corrector && i > first && s.grid[i - 1].lambda() != from.lambda())
       x = unified_step(before, s.grid[i - 1], from, known, order, &e.x0, options.bh2);
-    std::erase_if(known, [&](const Known& k) { return k.lambda == from.lambda(); });
-    known.insert(known.begin(), {from.lambda(), e.x0});
-    if (known.size() > static_cast<std::size_t>(options.order)) known.pop_back();
+    remember(known, from.lambda(), e.x0, options.order);
 
     before = x;
     order = known.size();

@@ -2,7 +2,6 @@
 #include <ebb/tensor/cpu/convert.h>
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/threads.h>
-
 #include <sys/mman.h>
 
 #include <cmath>
@@ -14,7 +13,7 @@ namespace ebb::cpu {
 
 namespace {
 
-constexpr std::int64_t grain = 1 << 16;
+constexpr std::int64_t copy_grain = 1 << 16;
 constexpr std::size_t huge_page = std::size_t{1} << 21;
 
 // Large blocks sit on huge pages: a convolution walks many rows at once, and each small page
@@ -31,10 +30,11 @@ void* allocate(std::size_t bytes) {
 void release(void* block) { std::free(block); }
 
 void copy(void* to, const void* from, std::size_t bytes) {
-  parallel_for(static_cast<std::int64_t>(bytes), grain * 4, [&](std::int64_t a, std::int64_t b) {
-    std::memcpy(static_cast<char*>(to) + a, static_cast<const char*>(from) + a,
-                static_cast<std::size_t>(b - a));
-  });
+  parallel_for(static_cast<std::int64_t>(bytes), copy_grain * 4,
+               [&](std::int64_t a, std::int64_t b) {
+                 std::memcpy(static_cast<char*>(to) + a, static_cast<const char*>(from) + a,
+                             static_cast<std::size_t>(b - a));
+               });
 }
 
 void fill(Tensor& out, double value) {
@@ -42,7 +42,7 @@ void fill(Tensor& out, double value) {
     using T = decltype(zero);
     T* y = static_cast<T*>(out.raw());
     const T v = convert<T>(value);
-    parallel_for(out.numel(), grain,
+    parallel_for(out.numel(), copy_grain,
                  [&](std::int64_t a, std::int64_t b) { std::fill(y + a, y + b, v); });
   });
 }
@@ -54,7 +54,7 @@ void cast(const Tensor& x, Tensor& out) {
       using To = decltype(to);
       const From* source = static_cast<const From*>(x.raw());
       To* target = static_cast<To*>(out.raw());
-      parallel_for(x.numel(), grain, [&](std::int64_t a, std::int64_t b) {
+      parallel_for(x.numel(), copy_grain, [&](std::int64_t a, std::int64_t b) {
         for (std::int64_t i = a; i < b; ++i) target[i] = convert<To>(source[i]);
       });
     });

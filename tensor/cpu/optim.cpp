@@ -10,7 +10,7 @@ namespace ebb::cpu {
 
 namespace {
 
-constexpr std::int64_t grain = 1 << 14;
+constexpr std::int64_t update_grain = 1 << 14;
 
 // Calls body(slot, number of the block, begin, end) for blocks of all slots; `numel` says how many
 // elements one has.
@@ -18,12 +18,12 @@ template <class Slots, class Numel, class Body>
 void for_blocks(Slots& slots, const Numel& numel, const Body& body) {
   std::vector<std::int64_t> first_block{0};
   for (const auto& slot : slots)
-    first_block.push_back(first_block.back() + (numel(slot) + grain - 1) / grain);
+    first_block.push_back(first_block.back() + (numel(slot) + update_grain - 1) / update_grain);
   parallel_for(first_block.back(), 1, [&](std::int64_t block, std::int64_t) {
     const auto next = std::upper_bound(first_block.begin(), first_block.end(), block);
     auto& slot = slots[static_cast<std::size_t>(next - first_block.begin() - 1)];
-    const std::int64_t begin = (block - *(next - 1)) * grain;
-    body(slot, block, begin, std::min(numel(slot), begin + grain));
+    const std::int64_t begin = (block - *(next - 1)) * update_grain;
+    body(slot, block, begin, std::min(numel(slot), begin + update_grain));
   });
 }
 
@@ -127,7 +127,7 @@ double block_sum_of_squares(const T* x, std::int64_t n) {
 double sum_of_squares(const std::vector<Tensor>& tensors) {
   const auto numel = [](const Tensor& t) { return t.numel(); };
   std::int64_t blocks = 0;
-  for (const Tensor& t : tensors) blocks += (t.numel() + grain - 1) / grain;
+  for (const Tensor& t : tensors) blocks += (t.numel() + update_grain - 1) / update_grain;
   std::vector<double> sums(static_cast<std::size_t>(blocks));
   for_blocks(tensors, numel,
              [&](const Tensor& t, std::int64_t block, std::int64_t begin, std::int64_t end) {

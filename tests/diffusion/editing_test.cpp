@@ -5,13 +5,10 @@
 #include <ebb/tensor/reduce.h>
 
 #include "tests/diffusion/mixture.h"
+#include "tests/normals.h"
 
 namespace ebb::test {
 namespace {
-
-Tensor normals(const Shape& shape, std::uint64_t seed) {
-  return philox_normal(shape, {seed, Purpose::other, 0, 0}, DType::float64);
-}
 
 TEST_CASE("spherical interpolation keeps the length of noise") {
   const Tensor a = normals({2, 3000}, 1), b = normals({2, 3000}, 2);

@@ -132,7 +132,7 @@ TEST_CASE("autoguidance moves away from a weaker model") {
 TEST_CASE("classifier guidance follows the gradient of log p(y | x)") {
   // Two classes with logits +-(a . x): d log p(0 | x) / dx = 2 (1 - p) a.
   const Tensor a = random({1, 3}, 5), x = random({2, 3}, 6);
-  const Classifier classifier = [&](const Variable& v, const Tensor&) {
+  const NoisyClassifier classifier = [&](const Variable& v, const Tensor&) {
     const Variable score = sum(v * Variable(a), {1}, true);
     return cat(std::vector<Variable>{score, score * -1.0}, 1);
   };

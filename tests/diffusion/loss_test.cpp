@@ -9,14 +9,13 @@
 #include <cmath>
 #include <numbers>
 
+#include "tests/normals.h"
+
 namespace ebb::test {
 namespace {
 
 using Kind = LossWeight::Kind;
 
-Tensor random(const Shape& shape, std::uint64_t seed) {
-  return philox_normal(shape, {seed, Purpose::other, 0, 0}, DType::float64);
-}
 Path table() { return Path::discrete(alphas_cumprod(linear_betas(1000))); }
 
 TEST_CASE("weighted mean square") {
@@ -33,7 +32,8 @@ TEST_CASE("weighted mean square") {
 
 TEST_CASE("a weighting means the same for every prediction type") {
   // A mistake of the model, told in each type's own output, must cost the same.
-  const Tensor x0 = random({1, 5}, 1), eps = random({1, 5}, 2), mistake = random({1, 5}, 3) * 0.1;
+  const Tensor x0 = normals({1, 5}, 1), eps = normals({1, 5}, 2),
+               mistake = normals({1, 5}, 3) * 0.1;
   const std::vector<Prediction> types{Prediction::epsilon, Prediction::x0, Prediction::v,
                                       Prediction::flow};
   for (const Kind kind : {Kind::min_snr, Kind::p2, Kind::edm}) {
@@ -143,10 +143,10 @@ TEST_CASE("the last term of the bound is a distribution over 256 values") {
 
 TEST_CASE("the hybrid loss trains the variance by the bound and the mean by the simple loss") {
   const Path path = table();
-  const Tensor x0 = random({3, 2, 2, 1}, 1) * 0.4, eps = random({3, 2, 2, 1}, 2);
+  const Tensor x0 = normals({3, 2, 2, 1}, 1) * 0.4, eps = normals({3, 2, 2, 1}, 2);
   const Tensor t = Tensor::from(std::vector<double>{0, 10, 700});
   const BoundInputs inputs{x0, add_noise(path, x0, eps, t), t};
-  Variable output(random({3, 2, 2, 2}, 3) * 0.5, true);
+  Variable output(normals({3, 2, 2, 2}, 3) * 0.5, true);
   const Variable loss = hybrid_loss(path, Prediction::epsilon, inputs, eps, output, 0.5);
   const Tensor mean_part = slice(output.value(), -1, 0, 1);
   const Tensor variance_part = slice(output.value(), -1, 1, 2);

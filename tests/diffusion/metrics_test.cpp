@@ -11,13 +11,12 @@
 #include <cmath>
 #include <numbers>
 
+#include "tests/normals.h"
+
 namespace {
 
 using namespace ebb;
-
-Tensor normals(const Shape& shape, std::uint64_t seed) {
-  return philox_normal(shape, {seed, Purpose::other}, DType::float64);
-}
+using ebb::test::normals;
 
 // The kernel distance and the manifolds again, pair by pair.
 struct Points {

@@ -7,13 +7,10 @@
 #include <cmath>
 
 #include "tests/golden.h"
+#include "tests/normals.h"
 
 namespace ebb::test {
 namespace {
-
-Tensor random(const Shape& shape, std::uint64_t seed) {
-  return philox_normal(shape, {seed, Purpose::other, 0, 0}, DType::float64);
-}
 
 TEST_CASE("the forward process noises every image to its own time") {
   const Golden golden("tutorial.safetensors");
@@ -27,25 +24,25 @@ TEST_CASE("the forward process noises every image to its own time") {
   std::vector<Tensor> noises;
   const std::vector<double> times{0, 50, 100, 199};
   for (std::size_t i = 0; i < times.size(); ++i) noises.push_back(generator.randn({1, 3, 64, 64}));
-  const Tensor noised = add_noise(path, cat({image, image, image, image}, 0), cat(noises, 0),
+  const Tensor noised = add_noise(path, cat(std::vector<Tensor>(4, image), 0), cat(noises, 0),
                                   Tensor::from(std::vector<std::int64_t>{0, 50, 100, 199}));
   for (std::int64_t i = 0; i < 4; ++i)
     check_close("forward", slice(noised, 0, i, i + 1),
                 golden[fmt::format("forward/t{}", times[static_cast<std::size_t>(i)])], 1e-5);
 
-  const Tensor x = random({2, 3}, 1);
+  const Tensor x = normals({2, 3}, 1);
   CHECK_THROWS_WITH_AS(add_noise(path, x, x, Tensor::from(std::vector<std::int64_t>{5, 200})),
                        doctest::Contains("outside [0, 199]"), Error);
   CHECK_THROWS_AS(add_noise(path, x, x, Tensor::from(std::vector<double>{5, -2})), Error);
   CHECK_THROWS_AS(add_noise(path, x, x, Tensor::from(std::vector<double>{5})), Error);
-  CHECK_THROWS_AS(add_noise(path, x, random({2, 4}, 1), Tensor::from(std::vector<double>{5, 5})),
+  CHECK_THROWS_AS(add_noise(path, x, normals({2, 4}, 1), Tensor::from(std::vector<double>{5, 5})),
                   Error);
 }
 
 TEST_CASE("every prediction type is read from every other") {
   const std::vector<Prediction> types{Prediction::epsilon, Prediction::x0, Prediction::v,
                                       Prediction::flow};
-  const Tensor x0 = random({3, 5}, 1), eps = random({3, 5}, 2);
+  const Tensor x0 = normals({3, 5}, 1), eps = normals({3, 5}, 2);
   for (const Level level : {Level{7, 0.8, 0.6}, Level{7, 1, 3.5}, Level{7, 0.3, 0.7}}) {
     const Tensor x = x0 * level.alpha + eps * level.sigma;
     for (const Prediction from : types) {
@@ -78,7 +75,7 @@ TEST_CASE("every prediction type is read from every other") {
   CHECK_THROWS_WITH_AS(ends_of(Prediction::epsilon, eps, eps, noise),
                        doctest::Contains("zero terminal SNR"), Error);
   CHECK_THROWS_AS(ends_of(Prediction::x0, x0, x0, {0, 1, 0}), Error);
-  CHECK_THROWS_AS(ends_of(Prediction::v, x0, random({3, 4}, 1), level), Error);
+  CHECK_THROWS_AS(ends_of(Prediction::v, x0, normals({3, 4}, 1), level), Error);
   CHECK_THROWS_AS(parse_prediction("noise"), Error);
   CHECK(parse_prediction("flow") == Prediction::flow);
 }
@@ -95,7 +92,7 @@ TEST_CASE("x_0 is clipped, and epsilon follows if told to") {
   for (std::size_t i = 0; i < 4; ++i)
     CHECK(scaled[i] == doctest::Approx(expected[i]).epsilon(1e-14));
   // Never below 1, never above the maximum, and each image for itself.
-  const Tensor two = cat({x, x * 0.1}, 0);
+  const Tensor two = cat(std::vector{x, x * 0.1}, 0);
   CHECK(slice(clip_x0(two, dynamic), 0, 1, 2).to_vector<double>() == (x * 0.1).to_vector<double>());
   CHECK(clip_x0(x, {.kind = Clip::Kind::dynamic, .percentile = 1, .maximum = 2})
             .to_vector<double>() == std::vector<double>{-1, -0.25, 0.125, 1});
@@ -115,7 +112,7 @@ TEST_CASE("x_0 is clipped, and epsilon follows if told to") {
 
 TEST_CASE("EDM's preconditioning") {
   const Path path = Path::edm();
-  const Tensor x0 = random({2, 6}, 1), eps = random({2, 6}, 2);
+  const Tensor x0 = normals({2, 6}, 1), eps = normals({2, 6}, 2);
   const Tensor t = Tensor::from(std::vector<double>{path.at_ratio(0.3).t, path.at_ratio(5).t});
   const Tensor target = edm_target(path, x0, eps, t, 0.5);
   for (std::int64_t n = 0; n < 2; ++n) {

@@ -11,15 +11,12 @@
 #include <set>
 
 #include "tests/diffusion/mixture.h"
+#include "tests/normals.h"
 
 namespace ebb::test {
 namespace {
 
 Path table_path() { return Path::discrete(alphas_cumprod(linear_betas(1000))); }
-
-Tensor normals(const Shape& shape, std::uint64_t seed, DType dtype = DType::float64) {
-  return philox_normal(shape, {seed, Purpose::other, 0, 0}, dtype);
-}
 
 // A smooth closed-form network in any shape, told its time.
 Tensor network(const Tensor& x, const Tensor& t) {

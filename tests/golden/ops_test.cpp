@@ -9,12 +9,12 @@
 #include <map>
 #include <regex>
 
-#include "call.h"
+#include "op_case.h"
 
 namespace ebb::test {
 namespace {
 
-using Function = std::function<std::vector<Variable>(Call&)>;
+using Function = std::function<std::vector<Variable>(OpCase&)>;
 
 // (N, C, ...) to (N, ..., C) and back.
 Variable channels_last(const Variable& x) {
@@ -29,7 +29,7 @@ Variable channels_first(const Variable& x) {
   return permute(x, dims);
 }
 
-Conv2dOptions conv_options(Call& c) {
+Conv2dOptions conv_options(OpCase& c) {
   Conv2dOptions options;
   options.stride = c.pair("stride", {1, 1});
   options.dilation = c.pair("dilation", {1, 1});
@@ -37,7 +37,7 @@ Conv2dOptions conv_options(Call& c) {
   return options;
 }
 
-Variable conv2d_case(Call& c) {
+Variable conv2d_case(OpCase& c) {
   Conv2dOptions options = conv_options(c);
   Variable x = channels_last(c.in("x"));
   const Variable weight = c.in("weight");
@@ -55,7 +55,7 @@ Variable conv2d_case(Call& c) {
   return channels_first(conv2d(x, weight, c.optional_in("bias"), options));
 }
 
-Variable conv_transpose2d_case(Call& c) {
+Variable conv_transpose2d_case(OpCase& c) {
   Conv2dOptions options = conv_options(c);
   options.padding = c.pair("padding", {0, 0});
   options.output_padding = c.pair("output_padding", {0, 0});
@@ -63,18 +63,18 @@ Variable conv_transpose2d_case(Call& c) {
       conv_transpose2d(channels_last(c.in("x")), c.in("weight"), c.optional_in("bias"), options));
 }
 
-Pool2dOptions pool_options(Call& c) {
+Pool2dOptions pool_options(OpCase& c) {
   c.only("ceil_mode", false);
   return {c.pair("kernel_size", {0, 0}), c.pair("stride", {0, 0}), c.pair("padding", {0, 0})};
 }
 
-Variable max_pool2d_case(Call& c) {
+Variable max_pool2d_case(OpCase& c) {
   c.only("dilation", 1);
   c.only("return_indices", false);
   return channels_first(max_pool2d(channels_last(c.in("x")), pool_options(c)));
 }
 
-Variable avg_pool2d_case(Call& c) {
+Variable avg_pool2d_case(OpCase& c) {
   c.only("divisor_override", Json());
   const Pool2dOptions options = pool_options(c);
   const Variable x = channels_last(c.in("x"));
@@ -83,7 +83,7 @@ Variable avg_pool2d_case(Call& c) {
   return channels_first(y);
 }
 
-Variable interpolate_case(Call& c) {
+Variable interpolate_case(OpCase& c) {
   const Variable x = channels_last(c.in("x"));
   Pair size = c.pair("size", {0, 0});
   for (const Json factor = c.arg("scale_factor"); const int i : {0, 1}) {
@@ -103,7 +103,7 @@ Variable interpolate_case(Call& c) {
       x, size[0], size[1], mode == "nearest" ? Interpolation::nearest : Interpolation::bilinear));
 }
 
-Variable batch_norm_case(Call& c) {
+Variable batch_norm_case(OpCase& c) {
   const Variable x = channels_last(c.in("x"));
   const Variable weight = c.optional_in("weight"), bias = c.optional_in("bias");
   const double eps = c.arg("eps", 1e-5);
@@ -115,7 +115,7 @@ Variable batch_norm_case(Call& c) {
   return channels_first(bias.defined() ? y + bias : y);
 }
 
-Variable reshape_case(Call& c) {
+Variable reshape_case(OpCase& c) {
   const Variable x = c.in("x");
   const Json shape = c.arg("shape");
   if (!shape.is_null()) return reshape(x, shape.get<Sizes>());
@@ -127,60 +127,60 @@ Variable reshape_case(Call& c) {
                  Json::parse(fmt::format("[{}]", match[3].str())).get<Sizes>());
 }
 
-Variable where_case(Call& c) {
+Variable where_case(OpCase& c) {
   c.only("note", "condition is cond > 0");
   const Tensor condition = c.in("cond").value();
   const Tensor zero = Tensor::scalar(0, condition.dtype());
   return where(less(zero, condition), c.in("a"), c.in("b"));
 }
 
-Variable slice_case(Call& c) {
+Variable slice_case(OpCase& c) {
   const Variable x = c.in("x");
   return slice(x, c.arg<std::int64_t>("dim", 0), c.arg<std::int64_t>("start", 0),
                c.arg("stop", std::numeric_limits<std::int64_t>::max()),
                c.arg<std::int64_t>("step", 1));
 }
 
-Variable pad_case(Call& c) {
+Variable pad_case(OpCase& c) {
   c.only("mode", "constant");
   return pad(c.in("x"), c.arg("pad").get<Sizes>(), c.arg("value", 0.0));
 }
 
-Variable gelu_case(Call& c) {
+Variable gelu_case(OpCase& c) {
   const auto form = c.arg<std::string>("approximate", "none");
   check(form == "none" || form == "tanh", "argument approximate = {} is not supported", form);
   return form == "tanh" ? gelu_tanh(c.in("x")) : gelu(c.in("x"));
 }
 
 // The slope of a case that does not say it is 0.2, not PyTorch's 0.01.
-Variable leaky_relu_case(Call& c) { return leaky_relu(c.in("x"), c.arg("negative_slope", 0.2)); }
+Variable leaky_relu_case(OpCase& c) { return leaky_relu(c.in("x"), c.arg("negative_slope", 0.2)); }
 
-Variable softplus_case(Call& c) {
+Variable softplus_case(OpCase& c) {
   c.only("threshold", 20);
   const double beta = c.arg("beta", 1.0);
   return softplus(c.in("x") * beta) / beta;
 }
 
-Variable clamp_case(Call& c) {
+Variable clamp_case(OpCase& c) {
   const double infinity = std::numeric_limits<double>::infinity();
   return clamp(c.in("x"), c.arg("min", -infinity), c.arg("max", infinity));
 }
 
-Variable attention_case(Call& c) {
+Variable attention_case(OpCase& c) {
   c.only("is_causal", false);
   c.only("dropout_p", 0.0);
   return scaled_dot_product_attention(c.in("q"), c.in("k"), c.in("v"), c.arg("scale", 0.0));
 }
 
 // The means of ours under PyTorch's `reduction`.
-Variable reduced(Call& c, const Variable& mean_loss, std::int64_t count) {
+Variable reduced(OpCase& c, const Variable& mean_loss, std::int64_t count) {
   const auto reduction = c.arg<std::string>("reduction", "mean");
   check(reduction == "mean" || reduction == "sum", "argument reduction = {} is not supported",
         reduction);
   return reduction == "sum" ? mean_loss * static_cast<double>(count) : mean_loss;
 }
 
-Variable cross_entropy_case(Call& c) {
+Variable cross_entropy_case(OpCase& c) {
   c.only("label_smoothing", 0.0);
   c.only("ignore_index", -100);
   const Variable x = channels_last(c.in("input"));
@@ -190,39 +190,39 @@ Variable cross_entropy_case(Call& c) {
 }
 
 // Forms that many functions share.
-Function one(std::function<Variable(Call&)> f) {
-  return [f](Call& c) { return std::vector<Variable>{f(c)}; };
+Function one(std::function<Variable(OpCase&)> f) {
+  return [f](OpCase& c) { return std::vector<Variable>{f(c)}; };
 }
 Function pointwise(Variable (*f)(const Variable&)) {
-  return one([f](Call& c) { return f(c.in("x")); });
+  return one([f](OpCase& c) { return f(c.in("x")); });
 }
 Function binary(Variable (*f)(const Variable&, const Variable&)) {
-  return one([f](Call& c) {
+  return one([f](OpCase& c) {
     const Variable b = c.in("b");
     const double alpha = c.arg("alpha", 1.0);
     return f(c.in("a"), alpha == 1 ? b : b * alpha);
   });
 }
 Function reduction(Variable (*f)(const Variable&, const Dims&, bool)) {
-  return one([f](Call& c) { return f(c.in("x"), c.dims("dim"), c.arg("keepdim", false)); });
+  return one([f](OpCase& c) { return f(c.in("x"), c.dims("dim"), c.arg("keepdim", false)); });
 }
 Function spread(Variable (*f)(const Variable&, const Dims&, bool, bool)) {
-  return one([f](Call& c) {
+  return one([f](OpCase& c) {
     const bool unbiased = c.arg<std::int64_t>("correction", c.arg("unbiased", true)) == 1;
     return f(c.in("x"), c.dims("dim"), unbiased, c.arg("keepdim", false));
   });
 }
 Function along(Variable (*f)(const Variable&, std::int64_t)) {
-  return one([f](Call& c) { return f(c.in("x"), c.arg("dim").get<std::int64_t>()); });
+  return one([f](OpCase& c) { return f(c.in("x"), c.arg("dim").get<std::int64_t>()); });
 }
 Function loss(Variable (*f)(const Variable&, const Variable&)) {
-  return one([f](Call& c) {
+  return one([f](OpCase& c) {
     const Variable input = c.in("input");
     return reduced(c, f(input, c.in("target")), input.numel());
   });
 }
 Function indexed(Variable (*f)(const Variable&, std::int64_t, const Tensor&)) {
-  return one([f](Call& c) {
+  return one([f](OpCase& c) {
     return f(c.in("x"), c.arg("dim").get<std::int64_t>(), c.in("index").value());
   });
 }
@@ -253,7 +253,7 @@ const std::map<std::string, Function>& functions() {
       {"gelu", one(gelu_case)},
       {"softplus", one(softplus_case)},
       {"leaky_relu", one(leaky_relu_case)},
-      {"pow", one([](Call& c) { return pow(c.in("x"), c.arg("exponent").get<double>()); })},
+      {"pow", one([](OpCase& c) { return pow(c.in("x"), c.arg("exponent").get<double>()); })},
       {"clamp", one(clamp_case)},
       {"where", one(where_case)},
       {"sum", reduction(sum)},
@@ -266,51 +266,52 @@ const std::map<std::string, Function>& functions() {
       {"cumprod", along(cumprod)},
       {"softmax", along(softmax)},
       {"log_softmax", along(log_softmax)},
-      {"matmul", one([](Call& c) { return matmul(c.in("a"), c.in("b")); })},
+      {"matmul", one([](OpCase& c) { return matmul(c.in("a"), c.in("b")); })},
       {"linear",
-       one([](Call& c) { return linear(c.in("input"), c.in("weight"), c.optional_in("bias")); })},
-      {"embedding", one([](Call& c) { return embedding(c.in("weight"), c.in("index").value()); })},
+       one([](OpCase& c) { return linear(c.in("input"), c.in("weight"), c.optional_in("bias")); })},
+      {"embedding",
+       one([](OpCase& c) { return embedding(c.in("weight"), c.in("index").value()); })},
       {"scaled_dot_product_attention", one(attention_case)},
       {"conv2d", one(conv2d_case)},
       {"conv_transpose2d", one(conv_transpose2d_case)},
       {"max_pool2d", one(max_pool2d_case)},
       {"avg_pool2d", one(avg_pool2d_case)},
       {"interpolate", one(interpolate_case)},
-      {"pixel_shuffle", one([](Call& c) {
+      {"pixel_shuffle", one([](OpCase& c) {
          return channels_first(pixel_shuffle(channels_last(c.in("x")), c.arg("upscale_factor")));
        })},
-      {"pixel_unshuffle", one([](Call& c) {
+      {"pixel_unshuffle", one([](OpCase& c) {
          return channels_first(
              pixel_unshuffle(channels_last(c.in("x")), c.arg("downscale_factor")));
        })},
-      {"group_norm", one([](Call& c) {
+      {"group_norm", one([](OpCase& c) {
          return channels_first(group_norm(channels_last(c.in("x")), c.arg("num_groups"),
                                           c.optional_in("weight"), c.optional_in("bias"),
                                           c.arg("eps", 1e-5)));
        })},
-      {"layer_norm", one([](Call& c) {
+      {"layer_norm", one([](OpCase& c) {
          return layer_norm(c.in("x"), Shape(c.dims("normalized_shape")), c.optional_in("weight"),
                            c.optional_in("bias"), c.arg("eps", 1e-5));
        })},
       {"batch_norm", one(batch_norm_case)},
       {"reshape", one(reshape_case)},
-      {"permute", one([](Call& c) { return permute(c.in("x"), c.dims("dims")); })},
+      {"permute", one([](OpCase& c) { return permute(c.in("x"), c.dims("dims")); })},
       {"transpose",
-       one([](Call& c) { return transpose(c.in("x"), c.arg("dim0"), c.arg("dim1")); })},
-      {"cat", one([](Call& c) { return cat(c.all_in(), c.arg<std::int64_t>("dim", 0)); })},
-      {"stack", one([](Call& c) { return stack(c.all_in(), c.arg<std::int64_t>("dim", 0)); })},
+       one([](OpCase& c) { return transpose(c.in("x"), c.arg("dim0"), c.arg("dim1")); })},
+      {"cat", one([](OpCase& c) { return cat(c.all_in(), c.arg<std::int64_t>("dim", 0)); })},
+      {"stack", one([](OpCase& c) { return stack(c.all_in(), c.arg<std::int64_t>("dim", 0)); })},
       {"slice", one(slice_case)},
       {"split",
-       [](Call& c) {
+       [](OpCase& c) {
          return split(c.in("x"), c.arg("split_size"), c.arg<std::int64_t>("dim", 0));
        }},
-      {"flip", one([](Call& c) { return flip(c.in("x"), c.dims("dims")); })},
+      {"flip", one([](OpCase& c) { return flip(c.in("x"), c.dims("dims")); })},
       {"pad", one(pad_case)},
       {"gather", indexed(gather)},
       {"index_select", indexed(index_select)},
       {"mse_loss", loss(mse_loss)},
       {"l1_loss", loss(l1_loss)},
-      {"huber_loss", one([](Call& c) {
+      {"huber_loss", one([](OpCase& c) {
          const Variable input = c.in("input");
          return reduced(c, huber_loss(input, c.in("target"), c.arg("delta", 1.0)), input.numel());
        })},
@@ -326,7 +327,7 @@ std::size_t run_case(const Golden& golden, const Json& entry) {
   const auto op = entry.at("op").get<std::string>();
   const auto function = functions().find(op);
   check(function != functions().end(), "operator {} is unknown", op);
-  Call call(golden, entry);
+  OpCase call(golden, entry);
   const std::vector<Variable> outputs = function->second(call);
   call.check_all_used();
   check(outputs.size() == entry.at("outputs").size(), "{} outputs, {} expected", outputs.size(),

@@ -8,12 +8,8 @@
 namespace {
 
 using namespace ebb;
+using ebb::test::contents_of;
 using ebb::test::TemporaryFolder;
-
-std::string contents_of(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
 
 // A file of the given version with this header and data.
 std::string npy(const std::string& header, const std::string& data, char version = 1) {

@@ -14,12 +14,8 @@
 namespace {
 
 using namespace ebb;
+using ebb::test::contents_of;
 using ebb::test::TemporaryFolder;
-
-std::string contents_of(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
 
 void put(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;

@@ -2,17 +2,17 @@
 #include <ebb/tensor/layout.h>
 #include <ebb/tensor/pointwise.h>
 
+#include "tests/tensor/numbers.h"
+
 namespace ebb {
 namespace {
 
-std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
-
-Tensor numbers(const Shape& shape) {
+Tensor counted(const Shape& shape) {
   return Tensor::arange(shape.numel(), DType::float32).reshape(shape);
 }
 
 TEST_CASE("permute and transpose") {
-  const Tensor x = numbers({2, 3, 4});
+  const Tensor x = counted({2, 3, 4});
   const Tensor y = permute(x, {2, 0, 1});
   CHECK(y.shape() == Shape{4, 2, 3});
   const auto xs = values(x), ys = values(y);
@@ -21,8 +21,8 @@ TEST_CASE("permute and transpose") {
       for (std::size_t k = 0; k < 4; ++k) CHECK(ys[(k * 2 + i) * 3 + j] == xs[(i * 3 + j) * 4 + k]);
   CHECK(values(permute(y, {1, 2, 0})) == xs);
   CHECK(values(transpose(transpose(x, 0, -1), 0, 2)) == xs);
-  CHECK(nchw_to_nhwc(numbers({2, 3, 4, 5})).shape() == Shape{2, 4, 5, 3});
-  CHECK(values(nhwc_to_nchw(nchw_to_nhwc(numbers({2, 3, 4, 5})))) == values(numbers({2, 3, 4, 5})));
+  CHECK(nchw_to_nhwc(counted({2, 3, 4, 5})).shape() == Shape{2, 4, 5, 3});
+  CHECK(values(nhwc_to_nchw(nchw_to_nhwc(counted({2, 3, 4, 5})))) == values(counted({2, 3, 4, 5})));
   CHECK_THROWS_WITH(permute(x, {0, 1}), doctest::Contains("permute: (0, 1) is no permutation"));
   CHECK_THROWS_WITH(permute(x, {0, 1, 1}), doctest::Contains("(2, 3, 4)"));
 }
@@ -30,7 +30,7 @@ TEST_CASE("permute and transpose") {
 TEST_CASE("transposing odd sizes") {
   for (const std::int64_t m : {1, 2, 7, 16, 17, 33, 101})
     for (const std::int64_t n : {1, 3, 8, 15, 64, 67}) {
-      const auto xs = values(numbers({m, n})), ys = values(transpose(numbers({m, n}), 0, 1));
+      const auto xs = values(counted({m, n})), ys = values(transpose(counted({m, n}), 0, 1));
       bool same = true;
       for (std::int64_t i = 0; i < m; ++i)
         for (std::int64_t j = 0; j < n; ++j)
@@ -46,26 +46,26 @@ TEST_CASE("broadcast_to and repeat_interleave") {
   const Tensor x = Tensor::from<std::int64_t>({1, 2}, {2, 1});
   CHECK(values(broadcast_to(x, {2, 2, 3})) ==
         std::vector<double>{1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2});
-  CHECK(values(repeat_interleave(numbers({2, 2}), 2, 0)) ==
+  CHECK(values(repeat_interleave(counted({2, 2}), 2, 0)) ==
         std::vector<double>{0, 1, 0, 1, 2, 3, 2, 3});
-  CHECK(values(repeat_interleave(numbers({2, 2}), 2, -1)) ==
+  CHECK(values(repeat_interleave(counted({2, 2}), 2, -1)) ==
         std::vector<double>{0, 0, 1, 1, 2, 2, 3, 3});
   CHECK_THROWS_WITH(broadcast_to(x, {3, 3}), doctest::Contains("(2, 1) and (3, 3)"));
   CHECK_THROWS_WITH(broadcast_to(Tensor::zeros({3}), {1}), doctest::Contains("(3,)"));
 }
 
 TEST_CASE("cat, stack, slice and select") {
-  const Tensor a = numbers({2, 2}), b = neg(numbers({2, 1}));
+  const Tensor a = counted({2, 2}), b = neg(counted({2, 1}));
   CHECK(values(cat({a, b, a}, 1)) == std::vector<double>{0, 1, -0.0, 0, 1, 2, 3, -1, 2, 3});
   CHECK(values(cat({a, a}, 0)) == std::vector<double>{0, 1, 2, 3, 0, 1, 2, 3});
   CHECK(cat({Tensor::zeros({0, 2}), a}, 0).shape() == Shape{2, 2});
-  CHECK_THROWS_WITH(cat({a, numbers({3, 1})}, 1),
+  CHECK_THROWS_WITH(cat({a, counted({3, 1})}, 1),
                     doctest::Contains("cat: shapes (2, 2) and (3, 1)"));
   CHECK_THROWS_WITH(cat({}, 0), doctest::Contains("cat: no tensors"));
   CHECK(values(stack({a, a}, 2)) == std::vector<double>{0, 0, 1, 1, 2, 2, 3, 3});
   CHECK(stack({a, a}, -1).shape() == Shape{2, 2, 2});
 
-  const Tensor x = numbers({2, 5});
+  const Tensor x = counted({2, 5});
   CHECK(values(slice(x, 1, 1, 4, 2)) == std::vector<double>{1, 3, 6, 8});
   CHECK(values(slice(x, 1, -2, 100)) == std::vector<double>{3, 4, 8, 9});
   CHECK(slice(x, 1, 4, 2).shape() == Shape{2, 0});
@@ -77,7 +77,7 @@ TEST_CASE("cat, stack, slice and select") {
 }
 
 TEST_CASE("flip and pad") {
-  const Tensor x = numbers({2, 3});
+  const Tensor x = counted({2, 3});
   CHECK(values(flip(x, {1})) == std::vector<double>{2, 1, 0, 5, 4, 3});
   CHECK(values(flip(x, {0, -1})) == std::vector<double>{5, 4, 3, 2, 1, 0});
   CHECK_THROWS_WITH(flip(x, {1, -1}), doctest::Contains("named twice"));
@@ -89,7 +89,7 @@ TEST_CASE("flip and pad") {
 }
 
 TEST_CASE("gather, index_select and their adjoints") {
-  const Tensor x = numbers({2, 3});
+  const Tensor x = counted({2, 3});
   const Tensor index = Tensor::from<std::int64_t>({2, 0, 0, 1}, {2, 2});
   CHECK(values(gather(x, 1, index)) == std::vector<double>{2, 0, 3, 4});
   CHECK(values(gather(x, 0, Tensor::from<std::int64_t>({1, 0}, {1, 2}))) ==

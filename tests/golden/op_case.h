@@ -15,9 +15,9 @@ using Json = nlohmann::json;
 using Sizes = std::vector<std::int64_t>;
 
 // The inputs and arguments of one case. Each must be asked for: what is left over was ignored.
-class Call {
+class OpCase {
  public:
-  Call(const Golden& golden, const Json& entry) : args_(entry.at("args")) {
+  OpCase(const Golden& golden, const Json& entry) : args_(entry.at("args")) {
     const std::string prefix = entry.at("name").get<std::string>() + "/in/";
     std::set<std::string> grads;
     for (const Json& name : entry.at("grads")) grads.insert(name);

@@ -25,6 +25,7 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 1024));
   ebb::apps::add_train_command(app);
   ebb::apps::add_sample_command(app);
+  ebb::apps::add_evaluate_command(app);
   ebb::apps::add_plot_command(app);
   ebb::apps::add_info_command(app);
   ebb::apps::add_bench_command(app);

@@ -108,7 +108,20 @@ std::int64_t RunFolder::newest_checkpoint() const {
   return steps.back();
 }
 
-void RunFolder::save_checkpoint(const Trainer& trainer, double seconds, std::int64_t keep) const {
+std::string RunFolder::existing_checkpoint(std::int64_t step) const {
+  const std::string path = checkpoint_path(step);
+  check(fs::exists(path), "{}: there is no such checkpoint; there are those of steps {}", path,
+        fmt::join(checkpoints(), ", "));
+  return path;
+}
+
+double RunFolder::seconds_at(std::int64_t step) const {
+  Safetensors file = read_kind(existing_checkpoint(step) + "/ema.safetensors", ema_kind);
+  return std::strtod(file.metadata["ebb.seconds"].c_str(), nullptr);
+}
+
+void RunFolder::save_checkpoint(const Trainer& trainer, double seconds, std::int64_t keep,
+                                bool for_good) const {
   const std::string path = checkpoint_path(trainer.steps()), part = path + ".part";
   std::vector<NamedTensor> state = trainer.state();
   const std::vector<NamedTensor> raw = extract(state, "raw.", "");
@@ -126,6 +139,7 @@ void RunFolder::save_checkpoint(const Trainer& trainer, double seconds, std::int
     write_safetensors(part + "/raw.safetensors", raw, metadata(raw_kind));
     write_safetensors(part + "/ema.safetensors", ema, metadata(ema_kind));
     write_safetensors(part + "/state.safetensors", state, metadata(state_kind));
+    if (for_good) write_file(part + "/kept", "");
     fs::remove_all(path);
     fs::rename(part, path);
   } catch (...) {
@@ -134,6 +148,8 @@ void RunFolder::save_checkpoint(const Trainer& trainer, double seconds, std::int
     throw;
   }
   std::vector<std::int64_t> steps = checkpoints();
+  std::erase_if(steps,
+                [&](std::int64_t step) { return fs::exists(checkpoint_path(step) + "/kept"); });
   for (; static_cast<std::int64_t>(steps.size()) > keep; steps.erase(steps.begin()))
     fs::remove_all(checkpoint_path(steps.front()));
 }
@@ -151,9 +167,7 @@ double RunFolder::load_checkpoint(Trainer& trainer) const {
 }
 
 std::unique_ptr<Model> RunFolder::load_model(Weights weights, std::int64_t step) const {
-  const std::string path = checkpoint_path(step < 0 ? newest_checkpoint() : step);
-  check(fs::exists(path), "{}: there is no such checkpoint; there are those of steps {}", path,
-        fmt::join(checkpoints(), ", "));
+  const std::string path = existing_checkpoint(step < 0 ? newest_checkpoint() : step);
   std::unique_ptr<Model> model = make_model(config_);
   const bool ema = weights == Weights::ema;
   load_state_dict(*model, read_kind(path + (ema ? "/ema.safetensors" : "/raw.safetensors"),

@@ -3,7 +3,8 @@
 //   config.json      what is trained (run_config.h)
 //   metrics.jsonl    one JSON object a line: step, loss, grad_norm, learning_rate, seconds, ...
 //   checkpoints/     step-00001000/, the last few: raw.safetensors (weights), ema.safetensors
-//                    (their average), state.safetensors (the optimizer's)
+//                    (their average), state.safetensors (the optimizer's); a file "kept" in it
+//                    says that it is not removed
 //   samples/         step-00001000.png
 //   loss.png
 //
@@ -32,9 +33,13 @@ class RunFolder {
 
   // Steps of the checkpoints that are there, ascending.
   std::vector<std::int64_t> checkpoints() const;
-  // A checkpoint appears as a whole or not at all; then all but the last `keep` are removed.
-  // `seconds` of training so far go with it.
-  void save_checkpoint(const Trainer& trainer, double seconds, std::int64_t keep) const;
+  std::int64_t newest_checkpoint() const;  // an Error if there is none
+  // A checkpoint appears as a whole or not at all; then all but the last `keep`, and those saved
+  // with `for_good`, are removed. `seconds` of training so far go with it.
+  void save_checkpoint(const Trainer& trainer, double seconds, std::int64_t keep,
+                       bool for_good = false) const;
+  // The seconds of training until the checkpoint at `step`.
+  double seconds_at(std::int64_t step) const;
   // The newest one into `trainer`; returns its seconds. An Error if there is none or it is damaged.
   double load_checkpoint(Trainer& trainer) const;
 
@@ -51,7 +56,8 @@ class RunFolder {
   RunFolder(std::string path, RunConfig config)
       : path_(std::move(path)), config_(std::move(config)) {}
   std::string checkpoint_path(std::int64_t step) const;
-  std::int64_t newest_checkpoint() const;
+  // The same, an Error if there is none at `step`.
+  std::string existing_checkpoint(std::int64_t step) const;
 
   std::string path_;
   RunConfig config_;

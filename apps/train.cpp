@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 
 namespace ebb::apps {
@@ -22,6 +23,7 @@ struct TrainOptions {
   bool resume = false;
   std::int64_t steps = 0;  // 0: no bound
   double minutes = 0;      // 0: no bound
+  double keep_every = 0;   // minutes; 0: only the last few checkpoints are kept
   std::int64_t preview_every = 1000, save_every = 1000, log_every = 20, keep = 3;
 };
 
@@ -135,9 +137,14 @@ void train(TrainOptions& options) {
   DataOrder order(data->size(), config.batch, config.training.seed);
   MetricsLog log(run, watch.seconds());
   std::int64_t saved = options.resume ? trainer.steps() : -1;
-  const auto save = [&] {
+  // How many times --keep-every-minutes have passed.
+  const auto passed = [&] {
+    return options.keep_every > 0 ? std::floor(watch.seconds() / (60 * options.keep_every)) : 0;
+  };
+  double kept = passed();
+  const auto save = [&](bool for_good) {
     if (saved == trainer.steps()) return;
-    run.save_checkpoint(trainer, watch.seconds(), options.keep);
+    run.save_checkpoint(trainer, watch.seconds(), options.keep, for_good);
     saved = trainer.steps();
   };
   const auto preview = [&] {
@@ -155,14 +162,16 @@ void train(TrainOptions& options) {
       done = progress_of(options, step, watch.seconds());
       log.add(report, config.batch);
       if (step % options.log_every == 0 || done >= 1) log.write(step, watch.seconds());
-      if (step % options.save_every == 0) save();
+      const bool for_good = passed() > kept;
+      kept = passed();
+      if (for_good || step % options.save_every == 0) save(for_good);
       if (step % options.preview_every == 0 && done < 1) preview();
       progress.update(done, step * config.batch,
                       fmt::format("step {}  loss {:.4f}", step, log.shown_loss(report.loss)));
     }
     log.write(trainer.steps(), watch.seconds());
   }
-  save();
+  save(options.keep_every > 0 && !interrupted());
   check(!interrupted(),
         "stopped after step {}, which is saved; go on with: ebb train --resume --out {}",
         trainer.steps(), run.path());
@@ -186,6 +195,10 @@ void add_options(CLI::App& command, TrainOptions& o) {
   command.add_option("--log-every", o.log_every, "Steps between lines of metrics.jsonl")
       ->check(CLI::PositiveNumber);
   command.add_option("--keep", o.keep, "Checkpoints to keep")->check(CLI::PositiveNumber);
+  command
+      .add_option("--keep-every-minutes", o.keep_every,
+                  "Also keep one each time so many minutes have passed, and the last; 0: none")
+      ->check(CLI::Range(0.0, 1e6));
 
   const std::string fixed = "Kept by the run";
   const auto add = [&](const char* name, auto& value, const char* help) {

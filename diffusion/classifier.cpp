@@ -15,9 +15,11 @@ Classifier::Classifier(std::int64_t channels, std::int64_t classes, Generator& g
     : conv1_(convolution(channels, 32), generator),
       conv2_(convolution(32, 64), generator),
       conv3_(convolution(64, feature_count), generator),
+      conv4_(convolution(feature_count, feature_count), generator),
       norm1_({.groups = 8, .channels = 32}),
       norm2_({.groups = 8, .channels = 64}),
       norm3_({.groups = 8, .channels = feature_count}),
+      norm4_({.groups = 8, .channels = feature_count}),
       head_({.in = feature_count, .out = classes}, generator) {
   check(classes >= 2, "Classifier: {} classes; two or more are needed", classes);
 }
@@ -27,7 +29,8 @@ Variable Classifier::features(const Variable& images) const {
         "Classifier: images of shape {}; (N, H, W, C) of at least 4 x 4 is needed", images.shape());
   Variable h = max_pool2d(norm1_(conv1_(images), /*silu=*/true));
   h = max_pool2d(norm2_(conv2_(h), /*silu=*/true));
-  return mean(norm3_(conv3_(h), /*silu=*/true), {1, 2});
+  h = norm3_(conv3_(h), /*silu=*/true);
+  return mean(norm4_(conv4_(h), /*silu=*/true), {1, 2});
 }
 
 void Classifier::visit(Visitor& v) {
@@ -37,6 +40,8 @@ void Classifier::visit(Visitor& v) {
   v("norm2", norm2_);
   v("conv3", conv3_);
   v("norm3", norm3_);
+  v("conv4", conv4_);
+  v("norm4", norm4_);
   v("head", head_);
 }
 

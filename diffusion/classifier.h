@@ -7,8 +7,8 @@
 
 namespace ebb {
 
-// Three times: 3x3 convolution, group normalisation, SiLU, half the size by 2x2 maxima (the last
-// instead ends in the mean over the pixels); then one linear layer.
+// Four times: 3x3 convolution, group normalisation, SiLU; after the first two half the size by 2x2
+// maxima, at the end the mean over the pixels; then one linear layer.
 class Classifier {
  public:
   static constexpr std::int64_t feature_count = 128;
@@ -23,8 +23,8 @@ class Classifier {
   std::int64_t num_classes() const { return head_.weight.size(0); }
 
  private:
-  Conv2d conv1_, conv2_, conv3_;
-  GroupNorm norm1_, norm2_, norm3_;
+  Conv2d conv1_, conv2_, conv3_, conv4_;
+  GroupNorm norm1_, norm2_, norm3_, norm4_;
   Linear head_;
 };
 

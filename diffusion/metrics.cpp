@@ -48,11 +48,19 @@ double trace(const Tensor& a) {
   return sum;
 }
 
-// The sum of (x.y / d + 1)^3 over all pairs, without those of equal number if `distinct`.
+// (x.y / d + 1)^3 from x.y.
+Tensor kernel_of(const Tensor& products, std::int64_t d) {
+  return pow(add(mul(products, 1.0 / static_cast<double>(d)), 1), 3);
+}
+
+// The sum of the kernel over all pairs, without those of equal number if `distinct`.
 double kernel_sum(const Tensor& x, const Tensor& y, bool distinct) {
-  const Tensor k =
-      pow(add(mul(bmm(x, y, false, true), 1.0 / static_cast<double>(x.size(1))), 1), 3);
-  return sum(k).item() - (distinct ? trace(k) : 0.0);
+  constexpr std::int64_t block = 512;
+  double total = distinct ? -sum(kernel_of(sum(square(x), {1}), x.size(1))).item() : 0.0;
+  for (std::int64_t first = 0; first < x.size(0); first += block)
+    total +=
+        sum(kernel_of(bmm(slice(x, 0, first, first + block), y, false, true), x.size(1))).item();
+  return total;
 }
 
 // Calls see(first, distances) with the Euclidean distances (block, points) of the queries from

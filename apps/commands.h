@@ -11,6 +11,7 @@ namespace ebb::apps {
 void add_bench_command(CLI::App& app);
 void add_evaluate_command(CLI::App& app);
 void add_info_command(CLI::App& app);
+void add_inspect_command(CLI::App& app);
 void add_plot_command(CLI::App& app);
 void add_sample_command(CLI::App& app);
 void add_train_command(CLI::App& app);

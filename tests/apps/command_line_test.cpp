@@ -1,10 +1,14 @@
 #include <doctest/doctest.h>
 #include <ebb/apps/sampling.h>
 #include <ebb/nn/atomic_file.h>
+#include <ebb/nn/npy.h>
+#include <ebb/nn/safetensors.h>
 #include <tests/apps/program.h>
 #include <tests/nn/temporary_folder.h>
 
 #include <algorithm>
+#include <limits>
+#include <regex>
 
 using namespace ebb;
 using test::Outcome;
@@ -58,6 +62,32 @@ TEST_CASE("what goes wrong: exit code 1 and one line") {
   check_refused({"sample", folder.path().string()}, 1, "config.json");
   write_file(folder / "config.json", "no json");
   check_refused({"sample", folder.path().string()}, 1, "no JSON");
+}
+
+TEST_CASE("inspect tells names, types, shapes and values") {
+  const test::TemporaryFolder folder;
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  write_safetensors(folder / "w.safetensors",
+                    {{"layer.weight", Tensor::from(std::vector<float>{-1, 2, 2, 5}, {2, 2})},
+                     {"layer.bias", Tensor::from(std::vector<double>{3, nan})},
+                     {"none", Tensor::zeros({0, 3})}},
+                    {{"ebb.kind", "raw"}});
+  const Outcome outcome = run_program({"inspect", folder / "w.safetensors"});
+  CHECK(outcome.code == 0);
+  CHECK(outcome.err.empty());
+  CHECK(std::regex_replace(outcome.out, std::regex(" +"), " ") ==
+        "ebb.kind: raw\n"
+        "name type shape mean std min max\n"
+        "layer.bias float64 (2,) 3 0 3 3 1 not finite\n"
+        "layer.weight float32 (2, 2) 2 2.121 -1 5\n"
+        "none float32 (0, 3) - - - -\n"
+        "3 tensors, 6 values, 32 bytes\n");
+  write_npy(folder / "x.npy", Tensor::arange(4, DType::int64));
+  CHECK(run_program({"inspect", folder / "x.npy"}).out.find("int64") != std::string::npos);
+  write_file(folder / "cut.safetensors", "12");
+  check_refused({"inspect", folder / "cut.safetensors"}, 1, "cut.safetensors");
+  check_refused({"inspect", folder / "missing.npy"}, 1, "missing.npy");
+  check_refused({"inspect", folder.path().string()}, 1, folder.path().c_str());
 }
 
 TEST_CASE("help and version are data; a full disk and a closed pipe are noticed") {

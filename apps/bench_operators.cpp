@@ -135,7 +135,7 @@ constexpr GemmSizes gemm_sizes[] = {{64, 1156, 128},    {256, 256, 256},  {512, 
                                     {1024, 1024, 1024}, {4096, 320, 320}, {16384, 64, 128}};
 
 void add_gemm(std::vector<BenchCase>& cases, const GemmSizes& s) {
-  const auto [m, k, n] = s;
+  const std::int64_t m = s.m, k = s.k, n = s.n;
   const Shape a{m, k}, b{k, n}, c{m, n};
   const auto add = [&](const char* kind, std::function<Work()> prepare) {
     cases.push_back({fmt::format("{} {}x{}x{}", kind, m, k, n),

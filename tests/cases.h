@@ -65,7 +65,8 @@ class OperatorCases {
               [=](const Inputs& in) { return pow(in[0], exponent); });
     const std::vector<std::pair<Shape, Shape>> shapes{
         {{2, 3}, {2, 3}}, {{2, 3, 4}, {3, 1}}, {{5}, {4, 5}}, {{2, 1, 3}, {1, 4, 1}}, {{3, 4}, {}}};
-    for (const auto& [a, b] : shapes) {
+    for (const auto& pair : shapes) {
+      const Shape &a = pair.first, &b = pair.second;
       const std::string suffix = " of " + a.str() + " and " + b.str();
       const auto binary_case = [&](const std::string& name, auto function) {
         (*this)(name + suffix, {away(a), away(b)},

@@ -113,11 +113,11 @@ void copy_view(const Tensor& x, const View& from, Tensor& out, const View& to, c
 }
 
 void gather(const Tensor& x, const Along& along, const Tensor& index, const View& at, Tensor& out) {
-  const auto [outer, n, inner] = along;
+  const std::int64_t outer = along.outer, n = along.n, inner = along.inner;
   if (out.numel() == 0) return;
   const std::int64_t k = out.numel() / (outer * inner);
   const std::int64_t* indices = input<std::int64_t>(index);
-  const auto [o_step, j_step, i_step] = std::array{at.strides[0], at.strides[1], at.strides[2]};
+  const std::int64_t o_step = at.strides[0], j_step = at.strides[1], i_step = at.strides[2];
   dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* from = input<T>(x);
@@ -143,11 +143,11 @@ void gather(const Tensor& x, const Along& along, const Tensor& index, const View
 // Cut along outer and inner, never along j: what is added to one place is added in order.
 void scatter_add(const Tensor& grad, const Along& along, const Tensor& index, const View& at,
                  Tensor& x) {
-  const auto [outer, n, inner] = along;
+  const std::int64_t outer = along.outer, n = along.n, inner = along.inner;
   if (grad.numel() == 0) return;
   const std::int64_t k = grad.numel() / (outer * inner);
   const std::int64_t* indices = input<std::int64_t>(index);
-  const auto [o_step, j_step, i_step] = std::array{at.strides[0], at.strides[1], at.strides[2]};
+  const std::int64_t o_step = at.strides[0], j_step = at.strides[1], i_step = at.strides[2];
   const std::int64_t columns = 64, chunks = (inner + columns - 1) / columns;
   dispatch_all(grad.dtype(), [&](auto zero) {
     using T = decltype(zero);

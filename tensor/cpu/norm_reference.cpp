@@ -8,7 +8,8 @@ namespace ebb::cpu {
 
 void group_norm_reference(const Tensor& x, const Groups& groups, const Tensor& weight,
                           const Tensor& bias, double eps, bool silu, Normalized& out) {
-  const auto [samples, positions, channels, count] = groups;
+  const std::int64_t samples = groups.samples, positions = groups.positions;
+  const std::int64_t channels = groups.channels, count = groups.groups;
   const std::int64_t width = channels / count, size = positions * width;
   dispatch_floating("group_norm", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -45,7 +46,8 @@ void group_norm_reference(const Tensor& x, const Groups& groups, const Tensor& w
 void group_norm_backward_reference(const Tensor& grad, const Tensor& x, const Groups& groups,
                                    const Tensor& weight, const Tensor& bias, const Tensor& mean,
                                    const Tensor& rstd, bool silu, NormGradients& out) {
-  const auto [samples, positions, channels, count] = groups;
+  const std::int64_t samples = groups.samples, positions = groups.positions;
+  const std::int64_t channels = groups.channels, count = groups.groups;
   const std::int64_t width = channels / count, size = positions * width;
   dispatch_floating("group_norm_backward", x.dtype(), [&](auto zero) {
     using T = decltype(zero);

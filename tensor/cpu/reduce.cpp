@@ -79,7 +79,7 @@ template <class T, class V>
 void reduce(Reduction reduction, DType wide, const Tensor& x, const Along& along, Tensor& out) {
   const auto run = EBB_DISPATCH(find_runs)(reduction, x.dtype());
   const auto column = EBB_DISPATCH(find_columns)(reduction, x.dtype());
-  const auto [outer, n, inner] = along;
+  const std::int64_t outer = along.outer, n = along.n, inner = along.inner;
   const T* from = input<T>(x);
   T* to = output<T>(out);
   const std::int64_t columns = std::min(inner, max_columns);

@@ -88,7 +88,7 @@ namespace {
 // they lie side by side, else one.
 template <class Body>
 void for_rows(const Along& along, const Body& body) {
-  const auto [outer, n, inner] = along;
+  const std::int64_t outer = along.outer, n = along.n, inner = along.inner;
   const std::int64_t grain = std::max<std::int64_t>(1, (1 << 14) / std::max<std::int64_t>(1, n));
   parallel_for(outer * inner, grain, [&](std::int64_t begin, std::int64_t end) {
     if (inner == 1) return body(begin * n, end - begin);

@@ -111,7 +111,8 @@ TEST_SUITE("npy") {
         {npy(header("'<f4'", "False", "(2,)"), "123456789"), "9 bytes of data"},
         {npy(header("'<f4'", "False", "(1,1,1,1,1,1,1,1,1)"), "1234"), "9 dimensions"},
     };
-    for (const auto& [bytes, cause] : cases) {
+    for (const auto& entry : cases) {
+      const std::string &bytes = entry.bytes, &cause = entry.cause;
       std::ofstream(path, std::ios::binary) << bytes;
       CAPTURE(cause);
       std::string message = "no error";

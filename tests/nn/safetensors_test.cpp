@@ -199,7 +199,8 @@ TEST_SUITE("safetensors") {
         {two("[0,8]", "[0,8]", data8), R"x("b" begins at 0 and should at 8 (overlap))x"},
     };
     const std::string path = folder / "bad.safetensors";
-    for (const auto& [bytes, cause] : cases) {
+    for (const auto& entry : cases) {
+      const std::string &bytes = entry.bytes, &cause = entry.cause;
       CAPTURE(cause);
       put(path, bytes);
       const std::string message = error_of(path);

@@ -50,12 +50,13 @@ TEST_CASE("group normalisation, in one block and in many") {
 
 TEST_CASE("attention, in one block of rows and in many") {
   for (const DType dtype : {DType::float32, DType::float64})
-    for (const auto& [heads, queries, keys, depth, width] :
-         {std::array<std::int64_t, 5>{2, 150, 70, 9, 5},
-          {3, 1, 1, 1, 1},
-          {1, 64, 65, 16, 16},
-          {5, 7, 129, 3, 20},
-          {2, 128, 1, 8, 2}}) {
+    for (const auto& sizes : {std::array<std::int64_t, 5>{2, 150, 70, 9, 5},
+                              {3, 1, 1, 1, 1},
+                              {1, 64, 65, 16, 16},
+                              {5, 7, 129, 3, 20},
+                              {2, 128, 1, 8, 2}}) {
+      const std::int64_t heads = sizes[0], queries = sizes[1], keys = sizes[2], depth = sizes[3];
+      const std::int64_t width = sizes[4];
       CAPTURE(queries);
       CAPTURE(keys);
       const double tolerance = dtype == DType::float32 ? 2e-6 : 1e-13;

@@ -30,6 +30,7 @@ constexpr std::int64_t few_channels = 16;
 constexpr std::int64_t chunk_pixels = 256;
 
 struct Copied;
+struct LastColumns;
 struct Partial;
 struct Tables;
 
@@ -82,7 +83,17 @@ struct Gradient {
     const std::int64_t tile_sources = gathered ? depth : in;
     const T** sources = scratch<Tables, const T*>(segments * tile_sources + tile_sources);
     T** targets = const_cast<T**>(sources + segments * tile_sources);
-    for (std::int64_t o = 0; o < out; o += tile_columns<T>())
+    for (std::int64_t o = 0; o < out; o += tile_columns<T>()) {
+      const std::int64_t columns = std::min(tile_columns<T>(), out - o);
+      const T* b = dy + ((image * g.ho + row) * g.wo) * g.co + o;
+      std::int64_t b_step = g.co;
+      if (columns % lanes<T>() != 0) {
+        // A tile reads whole vectors, and nothing need follow the last channel of the last pixel.
+        b_step = tile_columns<T>();
+        T* packed = scratch<LastColumns, T>(chunk_rows * g.wo * b_step);
+        pack_columns(b, 1, g.co, columns, rows * g.wo, packed);
+        b = packed;
+      }
       for (std::int64_t tap = 0; tap < (gathered ? 1 : area); ++tap) {
         const T* corner = gathered ? copied
                                    : copied + (tap / g.kernel[1] * g.dilation[0] * copied_w +
@@ -93,13 +104,12 @@ struct Gradient {
             sources[s * tile_sources + c] = corner + s * g.stride[0] * copied_w * in + c;
         for (std::int64_t c = 0; c < tile_sources; ++c)
           targets[c] = sums + (tap * in + c) * pitch + o;
-        multiply_tile(
-            Tile<T>{segments, gathered ? rows * g.wo : g.wo, sources, tile_sources,
-                    gathered ? depth : g.stride[1] * in,
-                    dy + ((image * g.ho + row) * g.wo) * g.co + o, g.co, targets,
-                    std::min(tile_columns<T>(), out - o), !first, nullptr, Activation::none},
-            0, tile_sources);
+        multiply_tile(Tile<T>{segments, gathered ? rows * g.wo : g.wo, sources, tile_sources,
+                              gathered ? depth : g.stride[1] * in, b, b_step, targets, columns,
+                              !first, nullptr, Activation::none},
+                      0, tile_sources);
       }
+    }
   }
 
   void copy(std::int64_t image, std::int64_t row, std::int64_t rows, T* to) const {

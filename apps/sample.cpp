@@ -16,7 +16,8 @@ namespace {
 struct SampleOptions {
   SampleRequest request;
   EditOptions edit;
-  std::string run, out = "samples.png", trajectory, classes, spacing, clip = "range";
+  std::string run, out = "samples.png", trajectory, classes, negative, spacing, clip = "range";
+  std::vector<double> guidance_interval;
   std::string weights = "ema";
   std::int64_t checkpoint = -1, columns = 0;
 };
@@ -58,7 +59,7 @@ void write_images(const std::string& out, const Tensor& images, const SampleRequ
   write_npy(out, images);
   if (request.labels.empty()) return;
   std::vector<std::int64_t> labels;
-  for (std::int64_t i = 0; i < request.count; ++i) labels.push_back(label_of(request, i));
+  for (std::int64_t i = 0; i < request.count; ++i) labels.push_back(label_of(request.labels, i));
   write_npy((path.parent_path() / path.stem()).string() + "_labels.npy", Tensor::from(labels));
 }
 
@@ -87,6 +88,11 @@ void sample(SampleOptions& options) {
   if (!options.classes.empty() || model->num_classes() > 0)
     request.labels =
         parse_classes(options.classes.empty() ? "all" : options.classes, model->num_classes());
+
+  if (!options.negative.empty())
+    request.negative_labels = parse_classes(options.negative, model->num_classes());
+  if (!options.guidance_interval.empty())
+    request.guidance_interval = {options.guidance_interval[0], options.guidance_interval[1]};
 
   const Editing editing(options.edit, request, run.config());
 
@@ -134,6 +140,13 @@ void add_sample_command(CLI::App& app) {
                       "1: the classes as they are; more: clearer and less varied");
   command->add_option("--guidance-rescale", o->request.guidance_rescale,
                       "Share of the guided output brought back to the size of the plain one");
+  command
+      ->add_option("--guidance-interval", o->guidance_interval,
+                   "Guide only where sigma / alpha is in LOW,HIGH (default: everywhere)")
+      ->delimiter(',')
+      ->expected(2);
+  command->add_option("--negative", o->negative,
+                      "Class numbers to be guided away from, in turn (default: no class)");
   command->add_option("--classes", o->classes, "Class numbers, in turn: 0-9, 3,5 (default: all)");
   command->add_option("--count", o->request.count, "Images")->check(CLI::Range(1, 10'000'000));
   command->add_option("--seed", o->request.seed, "Image i is a function of the seed and i");

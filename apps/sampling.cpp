@@ -5,14 +5,23 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <numeric>
 #include <sstream>
 
 namespace ebb::apps {
 namespace {
 
-Predictor predictor(const Model& model, const SampleRequest& request, std::int64_t first,
-                    std::int64_t count) {
+// `count` labels in turn, from that of sample `first`.
+Tensor labels_from(const std::vector<std::int64_t>& labels, std::int64_t first,
+                   std::int64_t count) {
+  std::vector<std::int64_t> result;
+  for (std::int64_t i = first; i < first + count; ++i) result.push_back(label_of(labels, i));
+  return Tensor::from(result);
+}
+
+Predictor predictor(const Model& model, const Path& path, const SampleRequest& request,
+                    std::int64_t first, std::int64_t count) {
   const ConditionalPredictor conditional = [&model](const Tensor& x, const Tensor& t,
                                                     const Tensor& labels) {
     const NoGrad no_grad;
@@ -20,12 +29,17 @@ Predictor predictor(const Model& model, const SampleRequest& request, std::int64
   };
   if (request.labels.empty())
     return [conditional](const Tensor& x, const Tensor& t) { return conditional(x, t, {}); };
-  std::vector<std::int64_t> labels;
-  for (std::int64_t i = first; i < first + count; ++i) labels.push_back(label_of(request, i));
   CfgOptions options;
   options.rescale = request.guidance_rescale;
-  return classifier_free(conditional, Tensor::from(labels), model.num_classes(), request.guidance,
-                         options);
+  if (!request.negative_labels.empty())
+    options.negative_labels = labels_from(request.negative_labels, first, count);
+  GuidanceScale scale = [w = request.guidance](double) { return w; };
+  if (request.guidance_interval) {
+    const auto [low, high] = *request.guidance_interval;
+    scale = interval_scale(path, scale, low, high);
+  }
+  return classifier_free(conditional, labels_from(request.labels, first, count),
+                         model.num_classes(), scale, options);
 }
 
 std::int64_t parse_number(const std::string& text, const std::string& all, std::int64_t classes) {
@@ -40,8 +54,8 @@ std::int64_t parse_number(const std::string& text, const std::string& all, std::
 
 }  // namespace
 
-std::int64_t label_of(const SampleRequest& request, std::int64_t i) {
-  return request.labels[static_cast<std::size_t>(i) % request.labels.size()];
+std::int64_t label_of(const std::vector<std::int64_t>& labels, std::int64_t i) {
+  return labels[static_cast<std::size_t>(i) % labels.size()];
 }
 
 std::vector<std::int64_t> parse_classes(const std::string& text, std::int64_t classes) {
@@ -69,6 +83,8 @@ Tensor draw_samples(const Model& model, const RunConfig& config, const SampleReq
                     const SamplingObserver& observer) {
   check_usage(request.count >= 1 && request.batch >= 1,
               "{} samples in batches of {}; give 1 or more", request.count, request.batch);
+  check_usage(std::isfinite(request.guidance), "guidance {}: give a finite number",
+              request.guidance);
   const Path path = make_path(config);
   const TimeGrid grid = make_grid(path, request.steps,
                                   request.spacing.value_or(find_sampler(request.sampler).spacing));
@@ -76,7 +92,7 @@ Tensor draw_samples(const Model& model, const RunConfig& config, const SampleReq
   for (std::int64_t first = 0; first < request.count; first += request.batch) {
     const std::int64_t count = std::min(request.batch, request.count - first);
     const std::int64_t index = request.first_index + first;
-    const Denoiser denoiser = make_denoiser(predictor(model, request, first, count),
+    const Denoiser denoiser = make_denoiser(predictor(model, path, request, first, count),
                                             config.objective.prediction, {request.clip});
     Observer observe;
     if (observer) observe = [&](const StepView& view) { observer({first, request.count, view}); };

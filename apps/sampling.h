@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ebb::apps {
@@ -21,6 +22,10 @@ struct SampleRequest {
   SamplerSettings settings = {};
   double guidance = 1;  // 1: the classes as they are; 0: none
   double guidance_rescale = 0;
+  // sigma / alpha, low to high, where samples are guided.
+  std::optional<std::pair<double, double>> guidance_interval = {};
+  // Class i of what sample i moves away from, in turn as `labels`; empty: no class.
+  std::vector<std::int64_t> negative_labels = {};
   Clip clip = {Clip::Kind::range};
   std::uint64_t seed = 0;
   std::int64_t count = 1;
@@ -42,8 +47,8 @@ using SamplingObserver = std::function<void(const SamplingView&)>;
 Tensor draw_samples(const Model& model, const RunConfig& config, const SampleRequest& request,
                     const SamplingObserver& observer = {});
 
-// Class i of sample i as draw_samples gives it.
-std::int64_t label_of(const SampleRequest& request, std::int64_t i);
+// The class of sample i where `labels` are given in turn.
+std::int64_t label_of(const std::vector<std::int64_t>& labels, std::int64_t i);
 
 // "0-9", "3,5,7-8", "all": class numbers in order. An Error unless all lie in [0, classes).
 std::vector<std::int64_t> parse_classes(const std::string& text, std::int64_t classes);

@@ -4,6 +4,7 @@
 #include <ebb/nn/atomic_file.h>
 #include <ebb/nn/npy.h>
 #include <ebb/nn/safetensors.h>
+#include <ebb/tensor/pointwise.h>
 #include <sys/wait.h>
 #include <tests/apps/program.h>
 #include <tests/nn/temporary_folder.h>
@@ -184,6 +185,31 @@ TEST_CASE("sample: the same bits in any batch, for any threads; labels beside") 
   CHECK(apps::read_png(folder / "way.png").height > 8);
 }
 
+TEST_CASE("sample: guidance away from a class, and in an interval") {
+  const TemporaryFolder folder;
+  const auto sample = [&](const Arguments& more) {
+    Arguments arguments{"sample",    trained_run(), "--out",     folder / "x.npy",
+                        "--count",   "2",           "--steps",   "3",
+                        "--classes", "3,1",         "--clip",    "none",
+                        "--weights", "raw",         "--guidance"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome outcome = run_program(arguments);
+    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+    return read_npy(folder / "x.npy");
+  };
+  const Tensor plain = sample({"1"}), guided = sample({"4"});
+  const double effect = relative_error(guided, plain);
+  CHECK(effect > 0);
+  // Away from where it goes to is nowhere.
+  CHECK(relative_error(sample({"4", "--negative", "3,1"}), plain) < 0.1 * effect);
+  CHECK(relative_error(sample({"4", "--negative", "2"}), guided) > 0.1 * effect);
+  CHECK(relative_error(sample({"4", "--guidance-interval", "0,inf"}), guided) == 0);
+  CHECK(relative_error(sample({"4", "--guidance-interval", "1e8,1e9"}), plain) == 0);
+  const Tensor some = sample({"4", "--guidance-interval", "0,1"});
+  CHECK(relative_error(some, plain) > 0.1 * effect);
+  CHECK(relative_error(some, guided) > 0.1 * effect);
+}
+
 TEST_CASE("sample: what cannot be drawn is said") {
   const auto refused = [](const Arguments& more, const char* words) {
     Arguments arguments{"sample", trained_run(), "--out", "/nowhere/x.png", "--count", "2"};
@@ -196,6 +222,8 @@ TEST_CASE("sample: what cannot be drawn is said") {
   refused({"--steps", "1001"}, "1000");
   refused({"--steps", "-1"}, "-1");
   refused({"--guidance", "nan"}, "guidance");
+  refused({"--guidance-interval", "2,1"}, "needs 0 <= low <= high");
+  refused({"--negative", "11"}, "11 is out of range");
   refused({"--eta", "1.5", "--sampler", "ddim"}, "eta");
   refused({"--steps", "2"}, "/nowhere/x.png");
 }

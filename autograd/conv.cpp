@@ -14,6 +14,12 @@ Tensor before_relu(const Tensor& grad, const Saved& y) {
   return y.get().defined() ? unary_backward(Unary::relu, grad, y.get(), y.get()) : grad;
 }
 
+// Without a graph the weight is not being trained.
+Conv2dOptions keeping(Conv2dOptions options, const std::vector<Variable>& inputs) {
+  options.keep_weight = !needs_graph(inputs);
+  return options;
+}
+
 }  // namespace
 
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
@@ -21,8 +27,8 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
   // silu's derivative needs its input, which the fused form does not keep.
   if (activation == Activation::silu && needs_graph({x, weight, bias}))
     return silu(conv2d(x, weight, bias, options));
-  const Tensor y =
-      conv2d(x.value(), weight.value(), detail::value_or_none(bias), options, activation);
+  const Tensor y = conv2d(x.value(), weight.value(), detail::value_or_none(bias),
+                          keeping(options, {x, weight, bias}), activation);
   return Variable::record(
       "conv2d", y, {x, weight, bias},
       [options, x = Saved("conv2d", x.value()), weight = Saved("conv2d", weight.value()),
@@ -47,8 +53,8 @@ Variable conv_transpose2d(const Variable& x, const Variable& weight, const Varia
                           const Conv2dOptions& options, Activation activation) {
   if (activation == Activation::silu && needs_graph({x, weight, bias}))
     return silu(conv_transpose2d(x, weight, bias, options));
-  const Tensor y =
-      conv_transpose2d(x.value(), weight.value(), detail::value_or_none(bias), options, activation);
+  const Tensor y = conv_transpose2d(x.value(), weight.value(), detail::value_or_none(bias),
+                                    keeping(options, {x, weight, bias}), activation);
   return Variable::record("conv_transpose2d", y, {x, weight, bias},
                           [options, x = Saved("conv_transpose2d", x.value()),
                            weight = Saved("conv_transpose2d", weight.value()),

@@ -86,6 +86,7 @@ Sgd::Sgd(std::vector<NamedParameter> parameters, const Options& o)
 void Sgd::update(const std::vector<std::size_t>& active, double grad_scale, Ema* ema,
                  double ema_decay) {
   std::vector<SgdSlot> slots;
+  slots.reserve(active.size());
   for (const std::size_t i : active) {
     const Variable& p = parameters()[i].variable;
     slots.push_back({.value = p.value(),
@@ -125,6 +126,7 @@ AdamW::AdamW(std::vector<NamedParameter> parameters, const Options& o)
 void Adam::update(const std::vector<std::size_t>& active, double grad_scale, Ema* ema,
                   double ema_decay) {
   std::vector<AdamSlot> slots;
+  slots.reserve(active.size());
   for (const std::size_t i : active) {
     const Variable& p = parameters()[i].variable;
     slots.push_back({.value = p.value(),

@@ -90,6 +90,11 @@ Cache& cache(Device device) {
 
 }  // namespace
 
+std::uint64_t Storage::next_id() {
+  static std::atomic<std::uint64_t> id{0};
+  return ++id;
+}
+
 std::shared_ptr<Storage> Storage::allocate(Device device, std::size_t bytes) {
   kernels(device);  // an absent device is an error even for zero bytes
   void* data = bytes == 0 ? nullptr : cache(device).take(size_class(bytes));

@@ -27,6 +27,8 @@ class Storage {
   void* data() { return data_; }
   std::size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
+  // No other Storage of this process has, had or will have the same; not 0.
+  std::uint64_t id() const { return id_; }
 
   // Counts the in-place changes, so that autograd can tell that a saved value is no longer what
   // it was.
@@ -34,6 +36,7 @@ class Storage {
   void bump_version() { version_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
+  static std::uint64_t next_id();
   Storage(Device device, std::size_t bytes, void* data)
       : data_(data), bytes_(bytes), device_(device) {}
 
@@ -41,6 +44,7 @@ class Storage {
   std::size_t bytes_;
   Device device_;
   std::atomic<std::uint64_t> version_{0};
+  const std::uint64_t id_ = next_id();
 };
 
 // What the cache of a device has done so far.

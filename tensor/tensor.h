@@ -94,6 +94,7 @@ class Tensor {
 
   std::uint64_t version() const { return storage_ ? storage_->version() : 0; }
   void bump_version() { storage_->bump_version(); }
+  std::uint64_t storage_id() const { return storage_ ? storage_->id() : 0; }
   // True if this is the only handle to its memory.
   bool is_unique() const { return storage_.use_count() == 1; }
   bool shares_memory(const Tensor& other) const { return storage_ == other.storage_; }

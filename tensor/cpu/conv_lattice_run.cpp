@@ -134,12 +134,12 @@ void run_target(const Pass<T>& pass) {
 
   parallel_for(pass.pixels(), block_pixels, [&](std::int64_t begin, std::int64_t end) {
     const T** sources = scratch<Sources, const T*>(std::max<std::int64_t>(1, taps) * block_pixels);
-    T* targets[block_pixels];
+    T *pixels[block_pixels], *targets[block_pixels];
+    for (std::int64_t p = begin; p < end; ++p) pixels[p - begin] = pass.target_pixel(p);
     find_sources(pass, begin, end, zeros, sources);
     for (std::int64_t s = 0; s == 0 || s < segments; s += run)
       for (std::int64_t j = 0; j < panels; ++j) {
-        for (std::int64_t p = begin; p < end; ++p)
-          targets[p - begin] = pass.target_pixel(p) + j * width;
+        for (std::int64_t p = 0; p < end - begin; ++p) targets[p] = pixels[p] + j * width;
         const bool last = s + run >= segments;
         multiply_tile(Tile<T>{std::min(run, segments - s), length, sources + s * block_pixels,
                               block_pixels, 1, weights + (j * taps * channels + s * length) * width,

@@ -42,6 +42,11 @@ ConvGeometry geometry(const Tensor& x, const Tensor& weight, const Tensor& y,
           options.stride, options.padding, options.dilation, options.groups};
 }
 
+winograd::WeightKey weight_key(const Tensor& weight, const Conv2dOptions& options) {
+  if (!options.keep_weight) return {};
+  return {weight.storage_id(), weight.version()};
+}
+
 template <class T>
 const T* values(const Tensor& tensor) {
   return static_cast<const T*>(tensor.raw());
@@ -59,7 +64,7 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
     if constexpr (std::is_same_v<T, float>)
       if (use_winograd(g))
         return winograd::forward(g, values<T>(x), values<T>(weight), values<T>(bias), activation,
-                                 values<T>(y));
+                                 values<T>(y), weight_key(weight, options));
     lattice::forward(g, values<T>(x), values<T>(weight), values<T>(bias), activation, values<T>(y));
   });
 }
@@ -72,7 +77,7 @@ void backward_data(const Tensor& dy, const Tensor& weight, const Tensor& bias,
     if constexpr (std::is_same_v<T, float>)
       if (use_winograd(g))
         return winograd::backward_data(g, values<T>(dy), values<T>(weight), values<T>(bias),
-                                       activation, values<T>(dx));
+                                       activation, values<T>(dx), weight_key(weight, options));
     lattice::backward_data(g, values<T>(dy), values<T>(weight), values<T>(bias), activation,
                            values<T>(dx));
   });
@@ -83,10 +88,11 @@ void backward_weights(const Tensor& dy, const Tensor& x, const Conv2dOptions& op
   const ConvGeometry g = geometry(x, dw, dy, options);
   dispatch_floating("conv2d_backward_weights", dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if (db.defined()) sum_pixels(g.n * g.ho * g.wo, g.co, values<T>(dy), values<T>(db));
     if constexpr (std::is_same_v<T, float>)
-      if (use_winograd(g))
-        return winograd::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw));
+      if (use_winograd(g) && g.n > 0)
+        return winograd::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw),
+                                          values<T>(db));
+    if (db.defined()) sum_pixels(g.n * g.ho * g.wo, g.co, values<T>(dy), values<T>(db));
     lattice::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw));
   });
 }

@@ -24,16 +24,46 @@ HWY_INLINE V constant(float value) { return hn::Set(D(), value); }
 // a + factor * b
 HWY_INLINE V fma(float factor, V b, V a) { return hn::MulAdd(constant(factor), b, a); }
 
+// Rows of B^T and of A come in pairs that share their sums: 0 and 5, 1 and 2, 3 and 4.
+constexpr int pairs = 3;
+constexpr int pair_rows[pairs][2] = {{0, 5}, {1, 2}, {3, 4}};
+
+// The two rows of y = B^T d.
+template <int pair>
+HWY_INLINE void input_pair(const V* d, V* y) {
+  if constexpr (pair == 0) {
+    y[0] = hn::Add(fma(-2.5f, d[2], d[4]), d[0]);
+    y[1] = hn::Add(fma(-2.5f, d[3], d[5]), d[1]);
+  } else {
+    constexpr float factor = pair == 1 ? p : q, square = pair == 1 ? -2.0f : -0.5f;
+    const V even = fma(square, d[2], d[4]), odd = fma(square, d[1], d[3]);
+    y[0] = fma(factor, odd, even);
+    y[1] = fma(-factor, odd, even);
+  }
+}
+
+// The two rows of m = A y.
+template <int pair>
+HWY_INLINE void output_adjoint_pair(const V* y, V* m) {
+  if constexpr (pair == 0) {
+    m[0] = y[0];
+    m[1] = y[3];
+  } else {
+    constexpr float factor = pair == 1 ? p : q, square = pair == 1 ? 0.5f : 2.0f;
+    const V even = fma(square, y[2], y[0]), odd = fma(square, y[3], y[1]);
+    m[0] = fma(factor, odd, even);
+    m[1] = fma(-factor, odd, even);
+  }
+}
+
 // y = B^T d
 HWY_INLINE void input_axis(const V* d, V* y) {
-  const V even_p = fma(-2.0f, d[2], d[4]), odd_p = fma(-2.0f, d[1], d[3]);
-  const V even_q = fma(-0.5f, d[2], d[4]), odd_q = fma(-0.5f, d[1], d[3]);
-  y[0] = hn::Add(fma(-2.5f, d[2], d[4]), d[0]);
-  y[1] = fma(p, odd_p, even_p);
-  y[2] = fma(-p, odd_p, even_p);
-  y[3] = fma(q, odd_q, even_q);
-  y[4] = fma(-q, odd_q, even_q);
-  y[5] = hn::Add(fma(-2.5f, d[3], d[5]), d[1]);
+  V first[2];
+  input_pair<0>(d, first);
+  input_pair<1>(d, y + 1);
+  input_pair<2>(d, y + 3);
+  y[0] = first[0];
+  y[5] = first[1];
 }
 
 // y = A^T m
@@ -48,14 +78,12 @@ HWY_INLINE void output_axis(const V* m, V* y) {
 
 // m = A y
 HWY_INLINE void output_adjoint_axis(const V* y, V* m) {
-  const V even_p = fma(0.5f, y[2], y[0]), odd_p = fma(0.5f, y[3], y[1]);
-  const V even_q = fma(2.0f, y[2], y[0]), odd_q = fma(2.0f, y[3], y[1]);
-  m[0] = y[0];
-  m[1] = fma(p, odd_p, even_p);
-  m[2] = fma(-p, odd_p, even_p);
-  m[3] = fma(q, odd_q, even_q);
-  m[4] = fma(-q, odd_q, even_q);
-  m[5] = y[3];
+  V first[2];
+  output_adjoint_pair<0>(y, first);
+  output_adjoint_pair<1>(y, m + 1);
+  output_adjoint_pair<2>(y, m + 3);
+  m[0] = first[0];
+  m[5] = first[1];
 }
 
 // u = G w
@@ -79,22 +107,26 @@ HWY_INLINE void weight_adjoint_axis(const V* u, V* w) {
   w[2] = fma(1.0f / 3, sum_q, fma(-1.0f / 3, sum_p, u[5]));
 }
 
-// Applies an axis transform from `from` to `to` numbers along both axes:
-// load(row, column) gives the input, store(row, column, vector) takes the output.
-template <int from, int to, class Axis, class Load, class Store>
-HWY_INLINE void both_axes(Axis axis, Load load, Store store) {
-  V half[to][from];
+// Transforms `from` x `from` numbers: down the columns to `rows` rows, then along those to `to`
+// columns. load(row, column) gives the input, store(row, column, vector) takes the output.
+template <int from, int rows, int to, class Down, class Along, class Load, class Store>
+HWY_INLINE void transform(Down down, Along along, Load load, Store store) {
+  V half[rows][from];
   EBB_UNROLL for (int column = 0; column < from; ++column) {
-    V in[from], out[to];
+    V in[from], out[rows];
     EBB_UNROLL for (int row = 0; row < from; ++row) in[row] = load(row, column);
-    axis(in, out);
-    EBB_UNROLL for (int row = 0; row < to; ++row) half[row][column] = out[row];
+    down(in, out);
+    EBB_UNROLL for (int row = 0; row < rows; ++row) half[row][column] = out[row];
   }
-  EBB_UNROLL for (int row = 0; row < to; ++row) {
+  EBB_UNROLL for (int row = 0; row < rows; ++row) {
     V out[to];
-    axis(half[row], out);
+    along(half[row], out);
     EBB_UNROLL for (int column = 0; column < to; ++column) store(row, column, out[column]);
   }
+}
+template <int from, int to, class Axis, class Load, class Store>
+HWY_INLINE void both_axes(Axis axis, Load load, Store store) {
+  transform<from, to, to>(axis, axis, load, store);
 }
 
 // The first `count` lanes, zeros (or nothing) past them.
@@ -132,45 +164,28 @@ HWY_INLINE void find_pixels(const float* image, std::int64_t height, std::int64_
     }
 }
 
-// v[xi * pitch + c] = B^T d B of one tile, for all channels rounded up to whole vectors.
-inline void transform_input(const float* const* pixels, std::int64_t channels, std::int64_t pitch,
-                            float* v) {
+// Transforms one tile for all channels rounded up to whole vectors: to[(row * 6 + column) * pitch +
+// c] from pixels[i * from + j][c]. Meanwhile the pixels of the tile that comes next, which lie far
+// apart, come near; its first `shared` columns are in this one.
+template <int from, int rows, int shared, class Down, class Along>
+HWY_INLINE void transform_pixels(Down down, Along along, const float* const* pixels,
+                                 const float* const* next, std::int64_t channels,
+                                 std::int64_t pitch, float* to) {
   constexpr std::int64_t n = lanes<float>();
+  const auto some = [&](std::int64_t c, auto load) HWY_ATTR {
+    transform<from, rows, 6>(
+        down, along,
+        [&](int i, int j) HWY_ATTR {
+          if (j >= shared) hwy::Prefetch(next[i * from + j] + c);
+          return load(pixels[i * from + j] + c);
+        },
+        [&](int i, int j, V value)
+            HWY_ATTR { hn::StoreU(value, D(), to + (i * 6 + j) * pitch + c); });
+  };
   std::int64_t c = 0;
-  const auto store = [&](int i, int j, V value)
-                         HWY_ATTR { hn::StoreU(value, D(), v + (i * 6 + j) * pitch + c); };
   for (; c + n <= channels; c += n)
-    both_axes<6, 6>(
-        input_axis, [&](int i, int j) HWY_ATTR { return hn::LoadU(D(), pixels[i * 6 + j] + c); },
-        store);
-  if (c < channels)
-    both_axes<6, 6>(
-        input_axis,
-        [&](int i, int j) HWY_ATTR { return load_some(pixels[i * 6 + j] + c, channels - c); },
-        store);
-}
-
-// Turns the sums of all tiles, du[xi * xi_pitch + c * pitch + o], into dw[o][c][3][3] = G^T du G
-// for input channels first..last (at most `weight_block`): transformed for a vector of o at a time
-// into `buffer` (weight_block * 9 * lanes values), from which dw is written in order.
-constexpr std::int64_t weight_block = 16;
-inline void transform_weight_gradient(const float* du, std::int64_t xi_pitch, std::int64_t pitch,
-                                      std::int64_t ci, std::int64_t co, std::int64_t first,
-                                      std::int64_t last, float* buffer, float* dw) {
-  constexpr std::int64_t n = lanes<float>();
-  for (std::int64_t o = 0; o < co; o += n) {
-    for (std::int64_t c = first; c < last; ++c)
-      both_axes<6, 3>(
-          weight_adjoint_axis,
-          [&](int i, int j)
-              HWY_ATTR { return hn::LoadU(D(), du + (i * 6 + j) * xi_pitch + c * pitch + o); },
-          [&](int i, int j, V value)
-              HWY_ATTR { hn::Store(value, D(), buffer + ((c - first) * 9 + i * 3 + j) * n); });
-    for (std::int64_t k = 0; k < std::min(n, co - o); ++k) {
-      float* to = dw + ((o + k) * ci + first) * 9;
-      for (std::int64_t e = 0; e < (last - first) * 9; ++e) to[e] = buffer[e * n + k];
-    }
-  }
+    some(c, [](const float* at) HWY_ATTR { return hn::LoadU(D(), at); });
+  if (c < channels) some(c, [&](const float* at) HWY_ATTR { return load_some(at, channels - c); });
 }
 
 }  // namespace HWY_NAMESPACE

@@ -42,10 +42,9 @@ constexpr std::int64_t panel_width() { return tile_columns<float>(); }
 constexpr std::int64_t weight_pitch(std::int64_t source) { return (source + 1) * panel_width(); }
 
 // u from weight[o][c][3][3]; for the gradient by x, channels exchanged and the kernel flipped.
-const float* transform_weights(const ConvGeometry& g, const float* weight, bool forward) {
+void transform_weights(const ConvGeometry& g, const float* weight, bool forward, float* u) {
   const std::int64_t source = forward ? g.ci : g.co, target = forward ? g.co : g.ci;
   const std::int64_t width = panel_width(), panels = (target + width - 1) / width;
-  float* u = scratch<Transformed, float>(panels * 36 * weight_pitch(source));
   parallel_for(panels * source, 16, [&](std::int64_t begin, std::int64_t end) {
     float* packed = scratch<Packed, float>(9 * width);
     for (std::int64_t t = begin; t < end; ++t) {
@@ -69,6 +68,20 @@ const float* transform_weights(const ConvGeometry& g, const float* weight, bool 
       }
     }
   });
+}
+
+// u, on which `held` has a hand where it is kept.
+const float* find_weights(const ConvGeometry& g, const float* weight, const WeightKey& key,
+                          std::shared_ptr<Storage>& held) {
+  if (key.keeps() && (held = find_kept(key)) != nullptr)
+    return static_cast<const float*>(held->data());
+  const std::int64_t source = key.forward ? g.ci : g.co, target = key.forward ? g.co : g.ci;
+  const std::int64_t panels = (target + panel_width() - 1) / panel_width();
+  const std::int64_t size = panels * 36 * weight_pitch(source);
+  if (key.keeps()) held = Storage::allocate(Device::cpu, static_cast<std::size_t>(size) * 4);
+  float* u = held ? static_cast<float*>(held->data()) : scratch<Transformed, float>(size);
+  transform_weights(g, weight, key.forward, u);
+  if (held) keep(key, held);
   return u;
 }
 
@@ -133,13 +146,19 @@ void convolve(const Layer& layer) {
       sources[i] = v + i * pitch;
       targets[i] = m + i * width;
     }
+    const float* pixels[2][36];
+    const auto find = [&](std::int64_t t) {
+      find_pixels<6>(
+          layer.x + t / (tiling.rows * tiling.columns) * layer.height * layer.width * layer.source,
+          layer.height, layer.width, layer.source, t / tiling.columns % tiling.rows * 4 - layer.top,
+          t % tiling.columns * 4 - layer.left, zeros, pixels[t % 2]);
+    };
+    find(begin);
     for (std::int64_t t = begin; t < end; ++t) {
-      const std::int64_t image = t / (tiling.rows * tiling.columns);
-      const float* pixels[36];
-      find_pixels<6>(layer.x + image * layer.height * layer.width * layer.source, layer.height,
-                     layer.width, layer.source, t / tiling.columns % tiling.rows * 4 - layer.top,
-                     t % tiling.columns * 4 - layer.left, zeros, pixels);
-      transform_input(pixels, layer.source, block_tiles * pitch, v + (t - begin) * pitch);
+      if (t + 1 < end) find(t + 1);
+      transform_pixels<6, 6, 2>(input_axis, input_axis, pixels[t % 2],
+                                pixels[t + 1 < end ? (t + 1) % 2 : t % 2], layer.source,
+                                block_tiles * pitch, v + (t - begin) * pitch);
     }
     for (std::int64_t j = 0; j < panels; ++j) {
       const std::int64_t columns = std::min(width, layer.target - j * width);
@@ -159,16 +178,19 @@ void convolve(const Layer& layer) {
 }
 
 void forward_target(const ConvGeometry& g, const float* x, const float* weight, const float* bias,
-                    Activation activation, float* y) {
+                    Activation activation, float* y, const WeightKey& key) {
+  std::shared_ptr<Storage> held;
   convolve({g.n, g.h, g.w, g.ci, g.ho, g.wo, g.co, g.padding[0], g.padding[1], x,
-            transform_weights(g, weight, true), bias, activation, y,
+            find_weights(g, weight, key, held), bias, activation, y,
             streams(g.n * g.ho * g.wo * g.co * 4, g.co, y)});
 }
 
 void backward_data_target(const ConvGeometry& g, const float* dy, const float* weight,
-                          const float* bias, Activation activation, float* dx) {
+                          const float* bias, Activation activation, float* dx,
+                          const WeightKey& key) {
+  std::shared_ptr<Storage> held;
   convolve({g.n, g.ho, g.wo, g.co, g.h, g.w, g.ci, 2 - g.padding[0], 2 - g.padding[1], dy,
-            transform_weights(g, weight, false), bias, activation, dx,
+            find_weights(g, weight, key, held), bias, activation, dx,
             streams(g.n * g.h * g.w * g.ci * 4, g.ci, dx)});
 }
 
@@ -188,13 +210,14 @@ bool fits(const ConvGeometry& g) {
 }
 
 void forward(const ConvGeometry& g, const float* x, const float* weight, const float* bias,
-             Activation activation, float* y) {
-  EBB_DISPATCH(forward_target)(g, x, weight, bias, activation, y);
+             Activation activation, float* y, const WeightKey& key) {
+  EBB_DISPATCH(forward_target)(g, x, weight, bias, activation, y, {key.storage, key.version, true});
 }
 
 void backward_data(const ConvGeometry& g, const float* dy, const float* weight, const float* bias,
-                   Activation activation, float* dx) {
-  EBB_DISPATCH(backward_data_target)(g, dy, weight, bias, activation, dx);
+                   Activation activation, float* dx, const WeightKey& key) {
+  EBB_DISPATCH(backward_data_target)
+  (g, dy, weight, bias, activation, dx, {key.storage, key.version, false});
 }
 
 }  // namespace ebb::cpu::winograd

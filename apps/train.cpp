@@ -19,6 +19,7 @@ namespace {
 struct TrainOptions {
   RunConfig config;
   std::string preset = "small", prediction = "v";
+  std::vector<std::int64_t> widths;  // none: the preset's
   std::string out;
   bool resume = false;
   std::int64_t steps = 0;  // 0: no bound
@@ -61,8 +62,14 @@ RunFolder open_run(TrainOptions& options) {
                   config.objective.prediction == Prediction::v,
               "--schedule flow: pure noise at its end says nothing of {}; give --prediction flow",
               options.prediction);
-  if (config.model == "unet")
+  if (config.model == "unet") {
     config.unet = unet2d_preset(options.preset, config.image.channels, data->classes());
+    std::vector<std::int64_t>& widths = config.unet.block_out_channels;
+    check_usage(options.widths.empty() || options.widths.size() == widths.size(),
+                "--widths: {} of them; preset {} has {} levels", options.widths.size(),
+                options.preset, widths.size());
+    if (!options.widths.empty()) widths = options.widths;
+  }
   make_model(config);  // what it cannot take is said before anything is written
   make_path(config);
   return RunFolder::create(options.out, config);
@@ -214,6 +221,8 @@ void add_options(CLI::App& command, TrainOptions& o) {
       ->check(CLI::IsMember({"unet", "simple", "conditional"}));
   add("--preset", o.preset, "Size of the unet: tiny, small, medium, large")
       ->check(CLI::IsMember({"tiny", "small", "medium", "large"}));
+  add("--widths", o.widths, "Channels of the unet's levels instead of the preset's: 48,96")
+      ->delimiter(',');
   add("--time-features", c.time_features,
       "simple, conditional: sinusoidal time embedding of this width (default 0: the plain t)")
       ->check(CLI::NonNegativeNumber);

@@ -35,9 +35,13 @@ Variable ResnetBlock2D::second_norm(const Variable& h, const Variable& time) con
   const std::int64_t n = h.size(0), c = h.size(-1);
   if (!scale_shift_) return normalize(norm2, add(h, reshape(time, {n, 1, 1, c})));
   const std::vector<Variable> parts = split(time, c, 1);
-  const Variable scale = reshape(add(parts[0], 1), {n, 1, 1, c});
-  const Variable shift = reshape(parts[1], {n, 1, 1, c});
-  return activate(act_fn_, add(mul(norm2(h), scale), shift));
+  // norm2's own weight and bias come first: (y w + b) scale + shift = y (w scale) + (b scale +
+  // shift).
+  const Variable scale = add(parts[0], 1), weight = mul(norm2.weight, scale);
+  const Variable bias = add(mul(norm2.bias, scale), parts[1]);
+  const bool silu = act_fn_ == "silu";
+  const Variable y = group_norm(h, norm2.options.groups, weight, bias, norm2.options.eps, silu);
+  return silu ? y : activate(act_fn_, y);
 }
 
 Variable ResnetBlock2D::operator()(const Variable& x, const Variable& temb) const {

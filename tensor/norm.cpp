@@ -72,8 +72,11 @@ Groups batch_norm_groups(const Tensor& x) {
 Normalized group_norm(const Tensor& x, std::int64_t groups, const Tensor& weight,
                       const Tensor& bias, double eps, bool silu) {
   const Groups parts = group_norm_groups(x, groups);
-  check_parameter("group_norm", "weight", x, weight, {parts.channels});
-  check_parameter("group_norm", "bias", x, bias, {parts.channels});
+  const Tensor& given = weight.defined() ? weight : bias;
+  const bool each_sample = given.defined() && given.rank() == 2;
+  const Shape shape = each_sample ? Shape{parts.samples, parts.channels} : Shape{parts.channels};
+  check_parameter("group_norm", "weight", x, weight, shape);
+  check_parameter("group_norm", "bias", x, bias, shape);
   return normalize("group_norm", x, parts, {parts.samples, groups}, weight, bias, eps, silu);
 }
 

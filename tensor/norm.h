@@ -15,9 +15,9 @@ struct NormGradients {
   Tensor x, weight, bias;
 };
 
-// Group normalisation (Wu & He 2018). x (N, ..., C), weight and bias (C) or undefined; mean and
-// rstd (N, groups), over the sample's positions and the C/groups channels of a group. `silu`
-// applies x sigmoid(x) to the result in the same pass.
+// Group normalisation (Wu & He 2018). x (N, ..., C), weight and bias (C), (N, C) with its own for
+// each sample, or undefined; mean and rstd (N, groups), over the sample's positions and the
+// C/groups channels of a group. `silu` applies x sigmoid(x) to the result in the same pass.
 Normalized group_norm(const Tensor& x, std::int64_t groups, const Tensor& weight,
                       const Tensor& bias, double eps = 1e-5, bool silu = false);
 NormGradients group_norm_backward(const Tensor& grad, const Tensor& x, std::int64_t groups,

@@ -259,6 +259,9 @@ class OperatorCases {
       const std::string suffix = silu ? " with silu" : "";
       (*this)("group_norm" + suffix, {normal({2, 3, 3, 4}), normal({4}), normal({4})},
               [=](const Inputs& in) { return group_norm(in[0], 2, in[1], in[2], 1e-5, silu); });
+      (*this)("group_norm with each sample's parameters" + suffix,
+              {normal({3, 2, 3, 4}), normal({3, 4}), normal({3, 4})},
+              [=](const Inputs& in) { return group_norm(in[0], 2, in[1], in[2], 1e-5, silu); });
       (*this)("group_norm without parameters" + suffix, {normal({2, 5, 6})},
               [=](const Inputs& in) { return group_norm(in[0], 3, {}, {}, 1e-3, silu); });
     }

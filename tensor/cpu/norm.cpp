@@ -6,6 +6,7 @@
 #include <ebb/tensor/cpu/threads.h>
 #include <ebb/tensor/cpu/walk.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace ebb::cpu {
@@ -88,21 +89,33 @@ void add_blocks(double* sums, std::int64_t blocks, std::int64_t size) {
     for (std::int64_t i = 0; i < size; ++i) sums[i] += sums[b * size + i];
 }
 
+// Weight and bias, which samples share (stride 0) or not.
+template <class T>
+struct Affine {
+  const T *weight, *bias;
+  std::int64_t stride;
+
+  Affine of(std::int64_t sample) const {
+    const std::int64_t at = sample * stride;
+    return {weight ? weight + at : nullptr, bias ? bias + at : nullptr, stride};
+  }
+};
+
 // Mean, scale and bias of every channel of a sample.
 template <class T>
-void fill_affine(const Groups& groups, const T* means, const T* rstds, const T* weight,
-                 const T* bias, T* channel) {
+void fill_affine(const Groups& groups, const T* means, const T* rstds, const Affine<T>& affine,
+                 T* channel) {
   const std::int64_t channels = groups.channels, width = channels / groups.groups;
   for (std::int64_t c = 0; c < channels; ++c) {
     channel[c] = means[c / width];
-    channel[channels + c] = rstds[c / width] * (weight ? weight[c] : T(1));
-    channel[2 * channels + c] = bias ? bias[c] : T(0);
+    channel[channels + c] = rstds[c / width] * (affine.weight ? affine.weight[c] : T(1));
+    channel[2 * channels + c] = affine.bias ? affine.bias[c] : T(0);
   }
 }
 
 template <class T>
-void forward(const T* x, const Groups& groups, const T* weight, const T* bias, double eps,
-             bool silu, T* y, T* means, T* rstds) {
+void forward(const T* x, const Groups& groups, const Affine<T>& all, double eps, bool silu, T* y,
+             T* means, T* rstds) {
   const NormLoops<T> loops = norm_loops<T>();
   const Blocks blocks(groups);
   const std::int64_t channels = groups.channels, width = channels / groups.groups;
@@ -124,6 +137,7 @@ void forward(const T* x, const Groups& groups, const T* weight, const T* bias, d
       },
       [&](std::int64_t s, const Space& space) {
         add_blocks(space.sums, blocks.count, 2 * channels);
+        const auto [weight, bias, stride] = all.of(s);
         T *mean = means + s * groups.groups, *rstd = rstds + s * groups.groups;
         for (std::int64_t g = 0; g < groups.groups; ++g) {
           const std::int64_t first = g * width;
@@ -153,24 +167,24 @@ void forward(const T* x, const Groups& groups, const T* weight, const T* bias, d
 // With n = (x - mean) rstd and g the gradient by n weight + bias, dx = rstd (g w - mean(g w) -
 // n mean(g w n)), which is g scale - q - (x - mean) r for q and r of the group.
 template <class T>
-void backward(const T* grad, const T* x, const Groups& groups, const T* weight, const T* bias,
-              const T* means, const T* rstds, bool silu, T* dx, T* dweight, T* dbias) {
+void backward(const T* grad, const T* x, const Groups& groups, const Affine<T>& all, const T* means,
+              const T* rstds, bool silu, T* dx, T* dweight, T* dbias) {
   const NormLoops<T> loops = norm_loops<T>();
   const Blocks blocks(groups);
   const std::int64_t channels = groups.channels, width = channels / groups.groups;
   const double size = static_cast<double>(groups.positions * width);
-  // The parameters' gradients, summed over the samples of a task.
-  const std::int64_t tasks =
-      (blocks.samples + blocks.samples_per_task - 1) / blocks.samples_per_task;
+  // The parameters' gradients, summed over the samples of a task; or each sample's own.
+  const std::int64_t samples_per_sum = all.stride > 0 ? 1 : blocks.samples_per_task;
+  const std::int64_t tasks = (blocks.samples + samples_per_sum - 1) / samples_per_sum;
   std::vector<double> gradients(static_cast<std::size_t>(tasks * 2 * channels));
   using Space = Workspace<T>;
   blocks.run<T>(
       5,
       [&](std::int64_t s, std::int64_t b, const Space& space) {
         const std::int64_t at = blocks.offset(s, b);
-        struct Affine;
-        T* affine = scratch<Affine, T>(3 * channels);
-        fill_affine(groups, means + s * groups.groups, rstds + s * groups.groups, weight, bias,
+        struct OfChannels;
+        T* affine = scratch<OfChannels, T>(3 * channels);
+        fill_affine(groups, means + s * groups.groups, rstds + s * groups.groups, all.of(s),
                     affine);
         loops.gradient(grad + at, x + at, blocks.height(b), channels, affine, affine + channels,
                        affine + 2 * channels, silu, dx + at, space.sums + b * 2 * channels);
@@ -178,9 +192,10 @@ void backward(const T* grad, const T* x, const Groups& groups, const T* weight, 
       [&](std::int64_t s, const Space& space) {
         add_blocks(space.sums, blocks.count, 2 * channels);
         const T *mean = means + s * groups.groups, *rstd = rstds + s * groups.groups;
-        fill_affine(groups, mean, rstd, weight, bias, space.channel);
+        const T* weight = all.of(s).weight;
+        fill_affine(groups, mean, rstd, all.of(s), space.channel);
         T *q = space.channel + 3 * channels, *r = q + channels;
-        double* task = gradients.data() + s / blocks.samples_per_task * 2 * channels;
+        double* task = gradients.data() + s / samples_per_sum * 2 * channels;
         for (std::int64_t g = 0; g < groups.groups; ++g) {
           const double factor = static_cast<double>(rstd[g]);
           double sum = 0, dot = 0;
@@ -203,15 +218,26 @@ void backward(const T* grad, const T* x, const Groups& groups, const T* weight, 
                       mean + channels, mean + 3 * channels, mean + 4 * channels, dx + at);
       });
   if (dweight == nullptr) return;
-  add_blocks(gradients.data(), tasks, 2 * channels);
-  for (std::int64_t c = 0; c < channels; ++c) {
-    dbias[c] = static_cast<T>(gradients[static_cast<std::size_t>(c)]);
-    dweight[c] = static_cast<T>(gradients[static_cast<std::size_t>(channels + c)]);
+  if (all.stride == 0) add_blocks(gradients.data(), tasks, 2 * channels);
+  const std::int64_t rows = all.stride == 0 ? 1 : blocks.samples;
+  for (std::int64_t s = 0; s < rows; ++s) {
+    const double* from = gradients.data() + s * 2 * channels;
+    std::transform(from, from + channels, dbias + s * channels,
+                   [](double d) { return static_cast<T>(d); });
+    std::transform(from + channels, from + 2 * channels, dweight + s * channels,
+                   [](double d) { return static_cast<T>(d); });
   }
 }
 
-bool is_rows(const Groups& groups, bool silu) {
-  return groups.positions == 1 && groups.groups == 1 && !silu;
+bool is_rows(const Groups& groups, const Tensor& weight, const Tensor& bias, bool silu) {
+  return groups.positions == 1 && groups.groups == 1 && !silu &&
+         parameter_stride(groups, weight) == 0 && parameter_stride(groups, bias) == 0;
+}
+
+template <class T>
+Affine<T> affine_of(const Groups& groups, const Tensor& weight, const Tensor& bias) {
+  return {input<T>(weight), input<T>(bias),
+          parameter_stride(groups, weight.defined() ? weight : bias)};
 }
 
 }  // namespace
@@ -221,11 +247,11 @@ void group_norm(const Tensor& x, const Groups& groups, const Tensor& weight, con
   if (x.numel() == 0) return group_norm_reference(x, groups, weight, bias, eps, silu, out);
   dispatch_floating("group_norm", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if (is_rows(groups, silu))
+    if (is_rows(groups, weight, bias, silu))
       return layer_norm(input<T>(x), groups.samples, groups.channels, input<T>(weight),
                         input<T>(bias), eps, output<T>(out.y), output<T>(out.mean),
                         output<T>(out.rstd));
-    forward(input<T>(x), groups, input<T>(weight), input<T>(bias), eps, silu, output<T>(out.y),
+    forward(input<T>(x), groups, affine_of<T>(groups, weight, bias), eps, silu, output<T>(out.y),
             output<T>(out.mean), output<T>(out.rstd));
   });
 }
@@ -237,12 +263,13 @@ void group_norm_backward(const Tensor& grad, const Tensor& x, const Groups& grou
     return group_norm_backward_reference(grad, x, groups, weight, bias, mean, rstd, silu, out);
   dispatch_floating("group_norm_backward", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if (is_rows(groups, silu))
+    if (is_rows(groups, weight, bias, silu))
       return layer_norm_backward(input<T>(grad), input<T>(x), groups.samples, groups.channels,
                                  input<T>(weight), input<T>(mean), input<T>(rstd), output<T>(out.x),
                                  output<T>(out.weight), output<T>(out.bias));
-    backward(input<T>(grad), input<T>(x), groups, input<T>(weight), input<T>(bias), input<T>(mean),
-             input<T>(rstd), silu, output<T>(out.x), output<T>(out.weight), output<T>(out.bias));
+    backward(input<T>(grad), input<T>(x), groups, affine_of<T>(groups, weight, bias),
+             input<T>(mean), input<T>(rstd), silu, output<T>(out.x), output<T>(out.weight),
+             output<T>(out.bias));
   });
 }
 

@@ -6,6 +6,11 @@
 
 namespace ebb::cpu {
 
+// How far one sample's weight and bias are from the next one's: 0 where all share them.
+inline std::int64_t parameter_stride(const Groups& groups, const Tensor& parameter) {
+  return parameter.defined() && parameter.numel() > groups.channels ? groups.channels : 0;
+}
+
 void group_norm(const Tensor& x, const Groups& groups, const Tensor& weight, const Tensor& bias,
                 double eps, bool silu, Normalized& out);
 void group_norm_backward(const Tensor& grad, const Tensor& x, const Groups& groups,

@@ -13,9 +13,11 @@ void group_norm_reference(const Tensor& x, const Groups& groups, const Tensor& w
   const std::int64_t width = channels / count, size = positions * width;
   dispatch_floating("group_norm", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T *w = input<T>(weight), *b = input<T>(bias);
     for (std::int64_t i = 0; i < samples * count; ++i) {
       const std::int64_t s = i / count, first = i % count * width;
+      const T* w =
+          weight.defined() ? input<T>(weight) + s * parameter_stride(groups, weight) : nullptr;
+      const T* b = bias.defined() ? input<T>(bias) + s * parameter_stride(groups, bias) : nullptr;
       const T* from = input<T>(x) + s * positions * channels;
       T* to = output<T>(out.y) + s * positions * channels;
       double total = 0, squares = 0;
@@ -51,11 +53,14 @@ void group_norm_backward_reference(const Tensor& grad, const Tensor& x, const Gr
   const std::int64_t width = channels / count, size = positions * width;
   dispatch_floating("group_norm_backward", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T *w = input<T>(weight), *b = input<T>(bias);
-    std::vector<double> dw(static_cast<std::size_t>(channels)), db(dw);
+    const std::int64_t stride = parameter_stride(groups, weight);
+    std::vector<double> dw(static_cast<std::size_t>(stride > 0 ? samples * channels : channels));
+    std::vector<double> db(dw);
     for (std::int64_t i = 0; i < samples * count; ++i) {
       const std::int64_t s = i / count, first = i % count * width;
       const std::int64_t start = s * positions * channels;
+      const T* w = weight.defined() ? input<T>(weight) + s * stride : nullptr;
+      const T* b = bias.defined() ? input<T>(bias) + s * parameter_stride(groups, bias) : nullptr;
       const double m = double(input<T>(mean)[i]), r = double(input<T>(rstd)[i]);
       // Calls body(place, channel, n, g, w) for the group's elements.
       const auto for_elements = [&](const auto& body) {
@@ -65,7 +70,8 @@ void group_norm_backward_reference(const Tensor& grad, const Tensor& x, const Gr
             const double scale = w ? double(w[c]) : 1, shift = b ? double(b[c]) : 0;
             const double n = (double(input<T>(x)[at]) - m) * r;
             const double outer = silu ? detail::silu_derivative(n * scale + shift) : 1;
-            body(at, static_cast<std::size_t>(c), n, double(input<T>(grad)[at]) * outer, scale);
+            body(at, static_cast<std::size_t>(s * stride + c), n,
+                 double(input<T>(grad)[at]) * outer, scale);
           }
       };
       double sum = 0, dot = 0;

@@ -22,7 +22,8 @@ Tensor normalized_backward(const Tensor& g, const Book& book) {
 }
 
 void check_group_norm(DType dtype, double tolerance, std::int64_t samples, std::int64_t positions,
-                      std::int64_t groups, std::int64_t width, bool affine, bool silu_after) {
+                      std::int64_t groups, std::int64_t width, bool affine, bool silu_after,
+                      bool each_sample = false) {
   CAPTURE(samples);
   CAPTURE(positions);
   CAPTURE(groups);
@@ -31,20 +32,25 @@ void check_group_norm(DType dtype, double tolerance, std::int64_t samples, std::
   const Shape shape{samples, positions, channels}, parts{samples, positions, groups, width};
   const DType f64 = DType::float64;
   const Tensor x = add(numbers(shape, f64), 0.5).to(dtype), g = numbers(shape, dtype, 77);
-  const Tensor w = affine ? numbers({channels}, dtype, 3) : Tensor();
-  const Tensor b = affine ? numbers({channels}, dtype, 5) : Tensor();
+  const Shape parameter = each_sample ? Shape{samples, channels} : Shape{channels};
+  const Tensor w = affine ? numbers(parameter, dtype, 3) : Tensor();
+  const Tensor b = affine ? numbers(parameter, dtype, 5) : Tensor();
   const auto wide = [&](const Tensor& t) { return t.to(f64); };
+  // A parameter beside x.
+  const auto beside = [&](const Tensor& t) {
+    return each_sample ? wide(t).reshape({samples, 1, channels}) : wide(t);
+  };
 
   const Book book = normalized(wide(x).reshape(parts), 1e-5);
   const Tensor n = book.y.reshape(shape);
-  const Tensor z = affine ? n * wide(w) + wide(b) : n;
+  const Tensor z = affine ? n * beside(w) + beside(b) : n;
   const Normalized out = group_norm(x, groups, w, b, 1e-5, silu_after);
   CHECK(relative_error(out.y, (silu_after ? silu(z) : z).to(dtype)) < tolerance);
   CHECK(relative_error(out.mean, book.mean.reshape({samples, groups}).to(dtype)) < tolerance);
   CHECK(relative_error(out.rstd, book.rstd.reshape({samples, groups}).to(dtype)) < tolerance);
 
   const Tensor gz = silu_after ? unary_backward(Unary::silu, wide(g), z, silu(z)) : wide(g);
-  const Tensor gn = affine ? gz * wide(w) : gz;
+  const Tensor gn = affine ? gz * beside(w) : gz;
   const NormGradients dx = group_norm_backward(g, x, groups, w, b, out.mean, out.rstd, silu_after);
   // Where the gradient nearly cancels (two elements a group) its own size is no measure.
   const Tensor expected = normalized_backward(gn.reshape(parts), book).reshape(shape);
@@ -52,8 +58,9 @@ void check_group_norm(DType dtype, double tolerance, std::int64_t samples, std::
   CHECK(amax(abs(dx.x.to(f64) - expected)).item() / size < 4 * tolerance);
   CHECK(dx.weight.defined() == affine);
   if (!affine) return;
-  CHECK(relative_error(dx.weight, sum(gz * n, {0, 1}).to(dtype)) < 8 * tolerance);
-  CHECK(relative_error(dx.bias, sum(gz, {0, 1}).to(dtype)) < 8 * tolerance);
+  const Dims summed = each_sample ? Dims{1} : Dims{0, 1};
+  CHECK(relative_error(dx.weight, sum(gz * n, summed).to(dtype)) < 8 * tolerance);
+  CHECK(relative_error(dx.bias, sum(gz, summed).to(dtype)) < 8 * tolerance);
 }
 
 TEST_CASE("group_norm is the book's formula on odd sizes") {
@@ -68,6 +75,9 @@ TEST_CASE("group_norm is the book's formula on odd sizes") {
           check_group_norm(DType::float32, 1e-6, samples, positions, groups, width, affine,
                            silu_after);
           check_group_norm(DType::float32, 1e-6, samples, positions, groups, width, true, true);
+          for (const bool silu : {false, true})
+            check_group_norm(DType::float64, 1e-12, samples, positions, groups, width, true, silu,
+                             /*each_sample=*/true);
         }
 }
 
@@ -127,6 +137,10 @@ TEST_CASE("normalisations of nothing, and their errors") {
                     doctest::Contains("group_norm: 3 groups for input (2, 3, 4)"));
   CHECK_THROWS_WITH(group_norm(x, 2, Tensor::zeros({3}), {}),
                     doctest::Contains("group_norm: weight (3,) for input (2, 3, 4)"));
+  CHECK_THROWS_WITH(group_norm(x, 2, Tensor::zeros({3, 4}), {}),
+                    doctest::Contains("it must have shape (2, 4)"));
+  CHECK_THROWS_WITH(group_norm(x, 2, Tensor::zeros({2, 4}), Tensor::zeros({4})),
+                    doctest::Contains("group_norm: bias (4,)"));
   CHECK_THROWS_WITH(layer_norm(x, {3}, {}, {}), doctest::Contains("layer_norm: shape (3,)"));
   CHECK_THROWS_WITH(batch_norm(Tensor::zeros({1, 4}), {}, {}), doctest::Contains("batch_norm"));
 }

@@ -11,7 +11,8 @@ namespace {
 
 Tensor like(const Tensor& x) { return Tensor::empty(x.shape(), x.dtype()); }
 
-void compare_group_norm(const Groups& groups, DType dtype, bool silu, double tolerance) {
+void compare_group_norm(const Groups& groups, DType dtype, bool silu, bool each_sample,
+                        double tolerance) {
   CAPTURE(groups.samples);
   CAPTURE(groups.positions);
   CAPTURE(groups.channels);
@@ -19,7 +20,9 @@ void compare_group_norm(const Groups& groups, DType dtype, bool silu, double tol
   const Shape shape{groups.samples, groups.positions, groups.channels};
   const Shape statistics{groups.samples, groups.groups};
   const Tensor x = numbers(shape, dtype), grad = numbers(shape, dtype, 31);
-  const Tensor w = numbers({groups.channels}, dtype, 3), b = numbers({groups.channels}, dtype, 5);
+  const Shape parameter =
+      each_sample ? Shape{groups.samples, groups.channels} : Shape{groups.channels};
+  const Tensor w = numbers(parameter, dtype, 3), b = numbers(parameter, dtype, 5);
   const auto results = [&] {
     return Normalized{like(x), Tensor::empty(statistics, dtype), Tensor::empty(statistics, dtype)};
   };
@@ -41,10 +44,11 @@ TEST_CASE("group normalisation, in one block and in many") {
   for (const Groups& groups :
        {Groups{1, 1030, 40, 5}, Groups{3, 2051, 17, 17}, Groups{2, 33, 1, 1}, Groups{7, 5, 96, 3},
         Groups{300, 1, 24, 1}, Groups{77, 1, 523, 1}, Groups{1, 40000, 3, 3}}) {
-    for (const bool silu : {false, true}) {
-      compare_group_norm(groups, DType::float32, silu, 1e-6);
-      compare_group_norm(groups, DType::float64, silu, 1e-12);
-    }
+    for (const bool silu : {false, true})
+      for (const bool each_sample : {false, true}) {
+        compare_group_norm(groups, DType::float32, silu, each_sample, 1e-6);
+        compare_group_norm(groups, DType::float64, silu, each_sample, 1e-12);
+      }
   }
 }
 

@@ -55,7 +55,7 @@ TEST_CASE("arguments that cannot be meant: exit code 2 and one line") {
 TEST_CASE("what goes wrong: exit code 1 and one line") {
   check_refused({"sample", "/nowhere/run"}, 1, "no training run");
   check_refused({"plot", "loss", "/nowhere/run"}, 1, "no training run");
-  check_refused({"train", "--data", "shapes", "--out", "/proc/nowhere/x"}, 1, "/proc/nowhere/x");
+  check_refused({"train", "--data", "shapes", "--out", "/dev/null/x"}, 1, "/dev/null/x");
   check_refused({"train", "--resume", "--out", "/nowhere/run"}, 1, "no training run");
   const test::TemporaryFolder folder;
   write_file(folder / "config.json", "{\"data\": 3}");

@@ -6,10 +6,10 @@ source=$1 build=$2
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cmake --install "$build" --prefix "$folder/installed" >/dev/null
-cmake -S "$source/tests/consumer" -B "$folder/found" -DCMAKE_PREFIX_PATH="$folder/installed"
+cmake -G Ninja -S "$source/tests/consumer" -B "$folder/found" -DCMAKE_PREFIX_PATH="$folder/installed"
 cmake --build "$folder/found" -j2
 "$folder/found/consumer"
-cmake -S "$source/tests/consumer" -B "$folder/inside" -DEBB_SOURCE="$source" \
+cmake -G Ninja -S "$source/tests/consumer" -B "$folder/inside" -DEBB_SOURCE="$source" \
   -DCMAKE_BUILD_TYPE=Debug
 cmake --build "$folder/inside" -j2
 "$folder/inside/consumer"

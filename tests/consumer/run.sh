@@ -10,6 +10,6 @@ cmake -G Ninja -S "$source/tests/consumer" -B "$folder/found" -DCMAKE_PREFIX_PAT
 cmake --build "$folder/found" -j2
 "$folder/found/consumer"
 cmake -G Ninja -S "$source/tests/consumer" -B "$folder/inside" -DEBB_SOURCE="$source" \
-  -DCMAKE_BUILD_TYPE=Debug
+  -DCMAKE_BUILD_TYPE=Debug -DCMAKE_UNITY_BUILD=ON
 cmake --build "$folder/inside" -j2
 "$folder/inside/consumer"

@@ -109,8 +109,8 @@ HWY_INLINE void weight_adjoint_axis(const V* u, V* w) {
 
 // Transforms `from` x `from` numbers: down the columns to `rows` rows, then along those to `to`
 // columns. load(row, column) gives the input, store(row, column, vector) takes the output.
-template <int from, int rows, int to, class Down, class Along, class Load, class Store>
-HWY_INLINE void transform(Down down, Along along, Load load, Store store) {
+template <int from, int rows, int to, auto down, auto along, class Load, class Store>
+HWY_INLINE void transform(Load load, Store store) {
   V half[rows][from];
   EBB_UNROLL for (int column = 0; column < from; ++column) {
     V in[from], out[rows];
@@ -124,9 +124,9 @@ HWY_INLINE void transform(Down down, Along along, Load load, Store store) {
     EBB_UNROLL for (int column = 0; column < to; ++column) store(row, column, out[column]);
   }
 }
-template <int from, int to, class Axis, class Load, class Store>
-HWY_INLINE void both_axes(Axis axis, Load load, Store store) {
-  transform<from, to, to>(axis, axis, load, store);
+template <int from, int to, auto axis, class Load, class Store>
+HWY_INLINE void both_axes(Load load, Store store) {
+  transform<from, to, to, axis, axis>(load, store);
 }
 
 // The first `count` lanes, zeros (or nothing) past them.
@@ -167,14 +167,12 @@ HWY_INLINE void find_pixels(const float* image, std::int64_t height, std::int64_
 // Transforms one tile for all channels rounded up to whole vectors: to[(row * 6 + column) * pitch +
 // c] from pixels[i * from + j][c]. Meanwhile the pixels of the tile that comes next, which lie far
 // apart, come near; its first `shared` columns are in this one.
-template <int from, int rows, int shared, class Down, class Along>
-HWY_INLINE void transform_pixels(Down down, Along along, const float* const* pixels,
-                                 const float* const* next, std::int64_t channels,
-                                 std::int64_t pitch, float* to) {
+template <int from, int rows, int shared, auto down, auto along>
+HWY_INLINE void transform_pixels(const float* const* pixels, const float* const* next,
+                                 std::int64_t channels, std::int64_t pitch, float* to) {
   constexpr std::int64_t n = lanes<float>();
   const auto some = [&](std::int64_t c, auto load) HWY_ATTR {
-    transform<from, rows, 6>(
-        down, along,
+    transform<from, rows, 6, down, along>(
         [&](int i, int j) HWY_ATTR {
           if (j >= shared) hwy::Prefetch(next[i * from + j] + c);
           return load(pixels[i * from + j] + c);

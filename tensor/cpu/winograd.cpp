@@ -56,8 +56,7 @@ void transform_weights(const ConvGeometry& g, const float* weight, bool forward,
         pack_columns(weight + (c * target + first) * 9, 9, 1, count, 9, packed);
       float* to = u + panel * 36 * weight_pitch(source) + c * width;
       for (std::int64_t lane = 0; lane < width; lane += lanes<float>()) {
-        both_axes<3, 6>(
-            weight_axis,
+        both_axes<3, 6, weight_axis>(
             [&](int i, int j) HWY_ATTR {
               const int tap = forward ? i * 3 + j : 8 - i * 3 - j;
               return hn::LoadU(D(), packed + tap * width + lane);
@@ -99,8 +98,7 @@ void transform_output(const Layer& layer, std::int64_t tile, const Tiling& tilin
   for (std::int64_t c = 0; c < channels; c += lanes<float>()) {
     const V offset = bias ? hn::LoadU(D(), bias + c) : hn::Zero(D());
     alignas(64) float block[16 * lanes<float>()];
-    both_axes<6, 4>(
-        output_axis,
+    both_axes<6, 4, output_axis>(
         [&](int i, int j) HWY_ATTR { return hn::LoadU(D(), m + (i * 6 + j) * pitch + c); },
         [&](int i, int j, V value) HWY_ATTR {
           hn::Store(hn::Add(value, offset), D(), block + (i * 4 + j) * lanes<float>());
@@ -156,9 +154,9 @@ void convolve(const Layer& layer) {
     find(begin);
     for (std::int64_t t = begin; t < end; ++t) {
       if (t + 1 < end) find(t + 1);
-      transform_pixels<6, 6, 2>(input_axis, input_axis, pixels[t % 2],
-                                pixels[t + 1 < end ? (t + 1) % 2 : t % 2], layer.source,
-                                block_tiles * pitch, v + (t - begin) * pitch);
+      transform_pixels<6, 6, 2, input_axis, input_axis>(
+          pixels[t % 2], pixels[t + 1 < end ? (t + 1) % 2 : t % 2], layer.source,
+          block_tiles * pitch, v + (t - begin) * pitch);
     }
     for (std::int64_t j = 0; j < panels; ++j) {
       const std::int64_t columns = std::min(width, layer.target - j * width);

@@ -148,10 +148,10 @@ void sum_tiles(const ConvGeometry& g, const Plan& plan, const float* dy, const f
       const bool last = block + t + 1 == task.end;
       if (!last) find(block + t + 1);
       const Pixels& next = found[(block + t + (last ? 0 : 1)) % 2];
-      transform_pixels<6, 2, 2>(input_pair<pair>, input_axis, now.x, next.x, g.ci, v_xi,
-                                v + t * plan.v_pitch);
-      transform_pixels<4, 2, 0>(output_adjoint_pair<pair>, output_adjoint_axis, now.dy, next.dy,
-                                task.outputs, a_xi, a + t * plan.a_pitch);
+      transform_pixels<6, 2, 2, input_pair<pair>, input_axis>(now.x, next.x, g.ci, v_xi,
+                                                              v + t * plan.v_pitch);
+      transform_pixels<4, 2, 0, output_adjoint_pair<pair>, output_adjoint_axis>(
+          now.dy, next.dy, task.outputs, a_xi, a + t * plan.a_pitch);
       if (pair == 0) add_pixels(now.dy, task.outputs, run);
     }
     if (pair == 0)
@@ -179,8 +179,7 @@ void transform_sums(const ConvGeometry& g, const Plan& plan, const float* du, st
   float* buffer = scratch<Buffer, float>(weight_block * 9 * vector);
   for (std::int64_t o = 0; o < g.co; o += vector) {
     for (std::int64_t c = first; c < last; ++c)
-      both_axes<6, 3>(
-          weight_adjoint_axis,
+      both_axes<6, 3, weight_adjoint_axis>(
           [&](int i, int j) HWY_ATTR {
             const float* from = du + (i * 6 + j) * plan.du_size + c * plan.du_pitch + o;
             V sum = hn::LoadU(D(), from);

@@ -8,22 +8,12 @@
 #include <ebb/tensor/pool.h>
 #include <ebb/tensor/reduce.h>
 
-#include <functional>
+#include "tests/check_message.h"
 
 namespace ebb {
 namespace {
 
-void check_message(const std::function<void()>& call, const std::string& words) {
-  std::string message = "no error";
-  try {
-    call();
-  } catch (const Error& error) {
-    message = error.what();
-  }
-  CHECK_MESSAGE(message.find(words) != std::string::npos,
-                "'" << message << "' where '" << words << "' is expected");
-  CHECK(message.find('\n') == std::string::npos);
-}
+using test::check_message;
 
 Tensor of(const Shape& shape) { return Tensor::zeros(shape); }
 

@@ -133,5 +133,14 @@ TEST_CASE("paths: ratios and ends that there are") {
   check_message([] { Path::edm(0.1, INFINITY); }, "sigma from 0.1 to inf");
 }
 
+TEST_CASE("schedules and spacings: numbers of which there is one") {
+  check_message([] { sigmoid_alpha_bar_betas(9, 3, -3); }, "start 3 must be below end -3");
+  check_message([] { exponential_betas(9, 0); }, "rate 0 must be positive");
+  check_message([] { laplace_betas(9, 0, 0); }, "width b = 0 must be positive");
+  check_message([] { zero_terminal_snr({0.5}); }, "1 steps; at least 2 are needed");
+  check_message([] { karras_ratios(5, 0.1, 10, 0); }, "rho = 0; it must be positive");
+  check_message([] { lms_coefficients({}, 2, 1); }, "lms: 0 nodes");
+}
+
 }  // namespace
 }  // namespace ebb::test

@@ -112,16 +112,27 @@ struct Gradient {
     }
   }
 
+  // The pixels under one row of taps, which are mostly side by side in memory.
+  T* gather_taps(std::int64_t image, std::int64_t h, std::int64_t w, T* to) const {
+    const std::int64_t taps = g.kernel[1], length = taps * in;
+    if (g.dilation[1] == 1 && in == g.ci && h >= 0 && h < g.h && w >= 0 && w + taps <= g.w) {
+      const T* from = pixel(image, h, w);
+      for (std::int64_t e = 0; e < length; ++e) to[e] = from[e];
+      return to + length;
+    }
+    for (std::int64_t j = 0; j < taps; ++j)
+      to = put(pixel(image, h, w + j * g.dilation[1]), in, to);
+    return to;
+  }
+
   void copy(std::int64_t image, std::int64_t row, std::int64_t rows, T* to) const {
     const std::int64_t top = row * g.stride[0] - g.padding[0];
     if (gathered) {
       for (std::int64_t r = 0; r < rows; ++r)
         for (std::int64_t c = 0; c < g.wo; ++c)
           for (std::int64_t i = 0; i < g.kernel[0]; ++i)
-            for (std::int64_t j = 0; j < g.kernel[1]; ++j)
-              to = put(pixel(image, top + r * g.stride[0] + i * g.dilation[0],
-                             c * g.stride[1] + j * g.dilation[1] - g.padding[1]),
-                       in, to);
+            to = gather_taps(image, top + r * g.stride[0] + i * g.dilation[0],
+                             c * g.stride[1] - g.padding[1], to);
       return;
     }
     const std::int64_t height = (rows - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1;

@@ -1,13 +1,29 @@
 #include <ebb/tensor/cpu/simd.h>
-// Highway's headers read those settings.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ebb/tensor/cpu/simd_target.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// Highway's headers in this order.
 #include <ebb/tensor/cpu/environment.h>
 #include <ebb/tensor/cpu/simd_target.h>
 #include <ebb/tensor/error.h>
-#include <hwy/highway.h>
 
 #include <cstdint>
 
+HWY_BEFORE_NAMESPACE();
 namespace ebb::cpu {
+namespace HWY_NAMESPACE {
+
+std::int64_t running_target() { return HWY_TARGET; }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ebb::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ebb::cpu {
+
+HWY_EXPORT(running_target);
 
 namespace {
 
@@ -31,9 +47,10 @@ std::string_view choose() {
           "EBB_SIMD is \"{}\", which this processor or build lacks; use portable", wanted);
     hwy::DisableTargets(~choice->targets);
   }
-  // The lowest bit is the best target.
-  const std::int64_t left = hwy::SupportedTargets() & HWY_TARGETS;
-  const std::int64_t best = left & -left;
+  // To ask which targets are left is to choose among all of them: what was disabled must be told
+  // again.
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  const std::int64_t best = HWY_DYNAMIC_DISPATCH(running_target)();
   for (const Choice& choice : choices)
     if ((choice.targets & best) != 0) return choice.name;
   return hwy::TargetName(best);
@@ -47,3 +64,4 @@ std::string_view simd_target() {
 }
 
 }  // namespace ebb::cpu
+#endif

@@ -16,7 +16,7 @@ fi
 install_packages $build_packages dataset-fashion-mnist
 build ebb_program
 ebb=build/release/ebb
-$ebb train --data fashion-mnist --out "$run" --minutes "$minutes" --flip true
+$ebb train --data fashion-mnist --out "$run" --minutes "$minutes"
 $ebb sample "$run" --steps 30 --guidance 1 --classes 0-9 --count 80 --out "$run/samples.png"
 $ebb sample "$run" --steps 30 --guidance 2 --classes 0-9 --count 80 --out "$run/guided.png" \
   --trajectory "$run/trajectory.png"

@@ -34,6 +34,7 @@ nlohmann::json to_json(const RunConfig& config) {
           {"schedule", config.schedule},
           {"timesteps", config.timesteps},
           {"objective", config.objective},
+          {"min_snr", config.min_snr},
           {"training", config.training},
           {"batch", config.batch}};
 }
@@ -52,6 +53,7 @@ RunConfig run_config_from_json(const nlohmann::json& json) {
     json.at("schedule").get_to(config.schedule);
     json.at("timesteps").get_to(config.timesteps);
     json.at("objective").get_to(config.objective);
+    config.min_snr = json.value("min_snr", 0.0);
     json.at("training").get_to(config.training);
     json.at("batch").get_to(config.batch);
     return config;
@@ -79,6 +81,13 @@ std::unique_ptr<Model> make_model(const RunConfig& config) {
               model_names);
   check_usage(classes > 0, "conditional: the data set has no classes; use --model simple");
   return std::make_unique<ConditionalUNet>(classes, options, generator);
+}
+
+ObjectiveConfig make_objective(const RunConfig& config) {
+  ObjectiveConfig objective = config.objective;
+  if (config.min_snr > 0)
+    objective.weight = {.kind = LossWeight::Kind::min_snr, .gamma = config.min_snr};
+  return objective;
 }
 
 Path make_path(const RunConfig& config) {

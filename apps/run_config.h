@@ -22,7 +22,8 @@ struct RunConfig {
   // A schedule's name (diffusion/schedule.h), or "flow" for the straight path.
   std::string schedule = "cosine";
   std::int64_t timesteps = 1000;
-  ObjectiveConfig objective;
+  ObjectiveConfig objective;  // but for its weight
+  double min_snr = 0;         // above 0: the gamma of min-SNR weights (diffusion/loss.h)
 
   TrainingConfig training;
   std::int64_t batch = 64;
@@ -38,5 +39,6 @@ RunConfig run_config_from_json(const nlohmann::json& json);
 // images that the network cannot take, are an Error.
 std::unique_ptr<Model> make_model(const RunConfig& config);
 Path make_path(const RunConfig& config);
+ObjectiveConfig make_objective(const RunConfig& config);
 
 }  // namespace ebb::apps

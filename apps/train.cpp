@@ -2,6 +2,7 @@
 #include <ebb/apps/console.h>
 #include <ebb/apps/gnuplot.h>
 #include <ebb/apps/grid.h>
+#include <ebb/apps/metrics_log.h>
 #include <ebb/apps/plots.h>
 #include <ebb/apps/progress.h>
 #include <ebb/apps/run_folder.h>
@@ -9,7 +10,6 @@
 #include <ebb/diffusion/schedule.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 
@@ -29,20 +29,6 @@ struct TrainOptions {
 };
 
 constexpr std::int64_t default_steps = 5000;
-
-// Seconds of training: those of earlier sittings and of this one.
-class Stopwatch {
- public:
-  explicit Stopwatch(double before) : before_(before) {}
-  double seconds() const {
-    return before_ + std::chrono::duration<double>(Clock::now() - start_).count();
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  double before_;
-  Clock::time_point start_ = Clock::now();
-};
 
 // The share of the budget that is used up; training ends at 1.
 double progress_of(const TrainOptions& options, std::int64_t step, double seconds) {
@@ -89,41 +75,6 @@ void write_preview(const RunFolder& run, const Model& model, std::int64_t step) 
              draw_samples(model, run.config(), request), {.columns = 10});
 }
 
-// Sums what was reported since the last line of metrics.jsonl.
-class MetricsLog {
- public:
-  MetricsLog(const RunFolder& run, double seconds) : run_(run), last_seconds_(seconds) {}
-
-  void add(const StepReport& report, std::int64_t images) {
-    loss_ += report.loss;
-    grad_norm_ += report.grad_norm;
-    learning_rate_ = report.learning_rate;
-    images_ += images;
-    ++steps_;
-  }
-  void write(std::int64_t step, double seconds) {
-    if (steps_ == 0) return;
-    shown_loss_ = loss_ / static_cast<double>(steps_);
-    run_.append_metrics({{"step", step},
-                         {"loss", shown_loss_},
-                         {"grad_norm", grad_norm_ / static_cast<double>(steps_)},
-                         {"learning_rate", learning_rate_},
-                         {"images_per_second",
-                          static_cast<double>(images_) / std::max(seconds - last_seconds_, 1e-9)},
-                         {"seconds", seconds}});
-    loss_ = grad_norm_ = 0;
-    images_ = steps_ = 0;
-    last_seconds_ = seconds;
-  }
-  double shown_loss(double otherwise) const { return shown_loss_ > 0 ? shown_loss_ : otherwise; }
-
- private:
-  const RunFolder& run_;
-  double last_seconds_;
-  double loss_ = 0, grad_norm_ = 0, learning_rate_ = 0, shown_loss_ = 0;
-  std::int64_t images_ = 0, steps_ = 0;
-};
-
 void train(TrainOptions& options) {
   check_usage(options.resume || !options.config.data.data.empty(),
               "--data: name what to train on: {} or a folder of PNG files", dataset_names);
@@ -133,7 +84,7 @@ void train(TrainOptions& options) {
   const std::unique_ptr<Dataset> data = open_dataset(config.data, Split::train);
   const std::unique_ptr<Model> model = make_model(config);
   Trainer trainer(named_parameters(*model),
-                  diffusion_objective(*model, make_path(config), config.objective),
+                  diffusion_objective(*model, make_path(config), make_objective(config)),
                   config.training);
   Stopwatch watch(options.resume ? run.load_checkpoint(trainer) : 0);
   if (options.resume) run.trim_metrics(trainer.steps());
@@ -235,6 +186,8 @@ void add_options(CLI::App& command, TrainOptions& o) {
   add("--label-dropout", c.objective.label_dropout, "Share of labels made the null class")
       ->check(CLI::Range(0.0, 1.0));
   add("--stratified", c.objective.stratified, "Times of a batch spread evenly (true, false)");
+  add("--min-snr", c.min_snr, "Weigh levels by min(SNR, this); 0: all alike (5 is usual)")
+      ->check(CLI::Range(0.0, 1e6));
   add("--flip", c.objective.flip, "Mirror half of the images left to right (true, false)");
   add("--batch", c.batch, "Images a step")->check(CLI::Range(1, 1'000'000));
   add("--lr", c.training.learning_rate, "Learning rate")->check(CLI::Range(0.0, 10.0));

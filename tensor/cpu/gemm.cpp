@@ -119,7 +119,10 @@ void gemm_target(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<T>
 
   const Product<T> product{m, n, k, a, b, panels, direct, c, ldc, epilogue, bias};
   const std::int64_t row_blocks = (m + block_rows - 1) / block_rows;
-  const std::int64_t task_panels = std::max<std::int64_t>(1, (row_blocks < 4 ? 128 : 1024) / width);
+  // With few blocks of rows there must be enough of columns for all threads.
+  const std::int64_t most_panels = std::max<std::int64_t>(1, (row_blocks < 4 ? 128 : 1024) / width);
+  const std::int64_t task_panels =
+      row_blocks < 4 ? std::clamp<std::int64_t>(count / 8, 1, most_panels) : most_panels;
   const std::int64_t column_blocks = (count + task_panels - 1) / task_panels;
   const std::int64_t tasks = row_blocks * column_blocks;
   const std::int64_t small = 1 << 18;  // multiplications that do not pay for waking a thread

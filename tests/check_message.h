@@ -1,3 +1,4 @@
+// Errors in tests: what is said, not only that something is.
 #pragma once
 
 #include <doctest/doctest.h>

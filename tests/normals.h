@@ -1,3 +1,4 @@
+// Standard normals as test data, a function of shape and seed.
 #pragma once
 
 #include <ebb/tensor/random.h>

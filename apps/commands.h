@@ -10,6 +10,8 @@ namespace ebb::apps {
 
 void add_bench_command(CLI::App& app);
 void add_evaluate_command(CLI::App& app);
+void add_export_command(CLI::App& app);
+void add_import_command(CLI::App& app);
 void add_info_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
 void add_plot_command(CLI::App& app);

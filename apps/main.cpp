@@ -28,6 +28,8 @@ int run(int argc, char** argv) {
   ebb::apps::add_evaluate_command(app);
   ebb::apps::add_plot_command(app);
   ebb::apps::add_inspect_command(app);
+  ebb::apps::add_import_command(app);
+  ebb::apps::add_export_command(app);
   ebb::apps::add_info_command(app);
   ebb::apps::add_bench_command(app);
   ebb::apps::add_tutorial_command(app);

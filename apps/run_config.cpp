@@ -90,7 +90,18 @@ ObjectiveConfig make_objective(const RunConfig& config) {
   return objective;
 }
 
+std::vector<std::string> usable_schedules() {
+  std::vector<std::string> names = schedule_names();
+  names.emplace_back("flow");
+  return names;
+}
+
 Path make_path(const RunConfig& config) {
+  const Prediction prediction = config.objective.prediction;
+  check_usage(
+      config.schedule != "flow" || prediction == Prediction::flow || prediction == Prediction::v,
+      "--schedule flow: pure noise at its end says nothing of {}; give --prediction flow",
+      nlohmann::json(prediction).get<std::string>());
   if (config.schedule == "flow") return Path::flow(1, static_cast<double>(config.timesteps));
   return Path::discrete(alphas_cumprod_named(config.schedule, config.timesteps));
 }

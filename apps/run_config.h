@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 namespace ebb::apps {
 
@@ -38,7 +39,10 @@ RunConfig run_config_from_json(const nlohmann::json& json);
 // The network, with parameters drawn from training.seed. A name that is not in model_names, and
 // images that the network cannot take, are an Error.
 std::unique_ptr<Model> make_model(const RunConfig& config);
+// An Error for a prediction that the schedule leaves undefined.
 Path make_path(const RunConfig& config);
+// What RunConfig::schedule can be.
+std::vector<std::string> usable_schedules();
 ObjectiveConfig make_objective(const RunConfig& config);
 
 }  // namespace ebb::apps

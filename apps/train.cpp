@@ -7,7 +7,6 @@
 #include <ebb/apps/progress.h>
 #include <ebb/apps/run_folder.h>
 #include <ebb/apps/sampling.h>
-#include <ebb/diffusion/schedule.h>
 
 #include <algorithm>
 #include <cmath>
@@ -44,10 +43,6 @@ RunFolder open_run(TrainOptions& options) {
   const std::unique_ptr<Dataset> data = open_dataset(config.data, Split::train);
   config.image = data->info();
   config.objective.prediction = parse_prediction(options.prediction);
-  check_usage(config.schedule != "flow" || config.objective.prediction == Prediction::flow ||
-                  config.objective.prediction == Prediction::v,
-              "--schedule flow: pure noise at its end says nothing of {}; give --prediction flow",
-              options.prediction);
   if (config.model == "unet") {
     config.unet = unet2d_preset(options.preset, config.image.channels, data->classes());
     std::vector<std::int64_t>& widths = config.unet.block_out_channels;
@@ -177,9 +172,7 @@ void add_options(CLI::App& command, TrainOptions& o) {
   add("--time-features", c.time_features,
       "simple, conditional: sinusoidal time embedding of this width (default 0: the plain t)")
       ->check(CLI::NonNegativeNumber);
-  std::vector<std::string> schedules = schedule_names();
-  schedules.emplace_back("flow");
-  add("--schedule", c.schedule, "Noise schedule")->check(CLI::IsMember(schedules));
+  add("--schedule", c.schedule, "Noise schedule")->check(CLI::IsMember(usable_schedules()));
   add("--timesteps", c.timesteps, "T of the schedule")->check(CLI::Range(1, 100'000));
   add("--prediction", o.prediction, "What the network predicts")
       ->check(CLI::IsMember({"epsilon", "x0", "v", "flow"}));

@@ -2,6 +2,7 @@
 #include <ebb/nn/atomic_file.h>
 #include <ebb/nn/safetensors.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -25,11 +26,11 @@ T value_of(const json& object, const char* key, const T& otherwise) {
   }
 }
 
-// Absent, null or `only`.
+// Absent or `only`.
 void check_only(const json& object, const char* key, const json& only) {
-  const json found = object.value(key, json());
-  check(found.is_null() || found == only, "UNet2D config: {} is {}; this program has {} alone", key,
-        found.dump(), only.dump());
+  const json found = object.value(key, only);
+  check(found == only, "UNet2D config: {} is {}; this program has {} alone", key, found.dump(),
+        only.dump());
 }
 
 std::int64_t number_or_null(const json& object, const char* key, std::int64_t absent) {
@@ -52,6 +53,21 @@ std::string activation_of(const json& object, const std::string& otherwise) {
   return name == "swish" ? "silu" : name;
 }
 
+// sample_size: the network's, one number or height and width.
+void read_sample_size(const json& config, DiffusersModel& model) {
+  const json size = config.value("sample_size", json());
+  if (size.is_null()) return;
+  const auto pixels = [&](const json& side) {
+    check(side.is_number_integer() && side > 0 && side <= 65536,
+          "UNet2D config: sample_size is {}; one whole number, or height and width, is needed",
+          size.dump());
+    return side.get<std::int64_t>() * model.unet->config().patch_size;
+  };
+  const bool two = size.is_array() && size.size() == 2;
+  model.height = pixels(two ? size[0] : size);
+  model.width = pixels(two ? size[1] : size);
+}
+
 json null_if_zero(std::int64_t value) { return value == 0 ? json() : json(value); }
 
 }  // namespace
@@ -60,6 +76,7 @@ UNet2DConfig unet2d_config_from_json(const json& j) {
   check(j.is_object(), "UNet2D config: {} is no JSON object", j.dump().substr(0, 40));
   check_only(j, "_class_name", "UNet2DModel");
   check_only(j, "time_embedding_type", "positional");
+  check_only(j, "time_embedding_dim", nullptr);
   check_only(j, "class_embed_type", nullptr);
   check_only(j, "mid_block_type", "UNetMidBlock2D");
   const UNet2DConfig d;
@@ -124,7 +141,7 @@ json unet2d_config_to_json(const UNet2DConfig& c) {
           {"patch_size", c.patch_size}};
 }
 
-std::unique_ptr<UNet2D> read_diffusers_model(const std::string& folder) {
+DiffusersModel read_diffusers_model(const std::string& folder) {
   const std::string path = folder + "/config.json";
   std::ifstream file(path);
   check(file.good(), "{}: cannot be read; a diffusers model has its options there", path);
@@ -133,17 +150,24 @@ std::unique_ptr<UNet2D> read_diffusers_model(const std::string& folder) {
   const json config = json::parse(text.str(), nullptr, /*allow_exceptions=*/false);
   check(!config.is_discarded(), "{}: is no JSON", path);
   PhiloxGenerator generator(0);
-  auto model = std::make_unique<UNet2D>(unet2d_config_from_json(config), generator);
+  DiffusersModel model{std::make_unique<UNet2D>(unet2d_config_from_json(config), generator)};
+  read_sample_size(config, model);
   load_state_dict(
-      *model,
+      *model.unet,
       modern_names(read_safetensors(folder + "/diffusion_pytorch_model.safetensors").tensors));
   return model;
 }
 
-void write_diffusers_model(UNet2D& model, const std::string& folder) {
-  write_safetensors(folder + "/diffusion_pytorch_model.safetensors", state_dict(model),
+void write_diffusers_model(const DiffusersModel& model, const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  check(!error, "{}: cannot make this folder: {}; choose another place", folder, error.message());
+  const std::int64_t patch = model.unet->config().patch_size;
+  json config = unet2d_config_to_json(model.unet->config());
+  if (model.height > 0) config["sample_size"] = {model.height / patch, model.width / patch};
+  write_safetensors(folder + "/diffusion_pytorch_model.safetensors", state_dict(*model.unet),
                     {{"format", "pt"}});
-  write_file(folder + "/config.json", unet2d_config_to_json(model.config()).dump(2) + "\n");
+  write_file(folder + "/config.json", config.dump(2) + "\n");
 }
 
 }  // namespace ebb::apps

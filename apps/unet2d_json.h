@@ -18,7 +18,12 @@ nlohmann::json unet2d_config_to_json(const UNet2DConfig& config);
 
 // A folder as diffusers saves it: config.json beside diffusion_pytorch_model.safetensors. Older
 // names of attention weights are understood.
-std::unique_ptr<UNet2D> read_diffusers_model(const std::string& folder);
-void write_diffusers_model(UNet2D& model, const std::string& folder);
+struct DiffusersModel {
+  std::unique_ptr<UNet2D> unet;
+  std::int64_t height = 0, width = 0;  // of its images, before the stem; 0: not said
+};
+DiffusersModel read_diffusers_model(const std::string& folder);
+// The folder is made where there is none.
+void write_diffusers_model(const DiffusersModel& model, const std::string& folder);
 
 }  // namespace ebb::apps

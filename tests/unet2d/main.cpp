@@ -7,25 +7,24 @@
 #include <ebb/nn/safetensors.h>
 
 #include <cstdio>
-#include <filesystem>
 
 namespace {
 
 void run(const std::string& folder, const std::string& inputs, const std::string& outputs) {
   using namespace ebb;
-  const std::unique_ptr<UNet2D> model = apps::read_diffusers_model(folder);
+  const apps::DiffusersModel read = apps::read_diffusers_model(folder);
+  UNet2D& model = *read.unet;
   const Safetensors given = read_safetensors(inputs);
   Variable x(nchw_to_nhwc(given["sample"]), /*requires_grad=*/true);
   const Variable y =
-      (*model)(x, given["timestep"], given.contains("labels") ? given["labels"] : Tensor());
+      model(x, given["timestep"], given.contains("labels") ? given["labels"] : Tensor());
   std::vector<NamedTensor> results{{"sample", nhwc_to_nchw(y.value())}};
   y.backward(nchw_to_nhwc(given["cotangent"]));
   results.push_back({"grad.sample", nhwc_to_nchw(x.grad())});
-  for (const NamedParameter& p : named_parameters(*model))
+  for (const NamedParameter& p : named_parameters(model))
     if (p.variable.grad().defined()) results.push_back({"grad." + p.name, p.variable.grad()});
   write_safetensors(outputs, results);
-  std::filesystem::create_directory(folder + "/copy");
-  apps::write_diffusers_model(*model, folder + "/copy");
+  apps::write_diffusers_model(read, folder + "/copy");
 }
 
 }  // namespace

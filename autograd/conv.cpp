@@ -9,9 +9,10 @@ Saved relu_output(std::string_view operation, Activation activation, const Tenso
   return Saved(operation, activation == Activation::relu ? y : Tensor());
 }
 
-// The cotangent before the fused activation.
-Tensor before_relu(const Tensor& grad, const Saved& y) {
-  return y.get().defined() ? unary_backward(Unary::relu, grad, y.get(), y.get()) : grad;
+// The cotangent before the fused activation, with the bias's gradient where it came along.
+ReluGradients before_relu(Tensor grad, const Saved& y) {
+  if (y.get().defined()) return conv_relu_backward(std::move(grad), y.get());
+  return {std::move(grad), {}};
 }
 
 // Without a graph the weight is not being trained.
@@ -32,18 +33,21 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
   return Variable::record(
       "conv2d", y, {x, weight, bias},
       [options, x = Saved("conv2d", x.value()), weight = Saved("conv2d", weight.value()),
-       y = relu_output("conv2d", activation, y)](const Tensor& grad,
+       y = relu_output("conv2d", activation, y)](Tensor grad,
                                                  const Needs& needs) -> std::vector<Tensor> {
-        const Tensor dy = before_relu(grad, y);
+        const ReluGradients dy = before_relu(std::move(grad), y);
         const Tensor& w = weight.get();
         std::vector<Tensor> result(3);
         if (needs[0])
-          result[0] = conv2d_backward_data(dy, w, x.get().size(1), x.get().size(2), options);
-        if (needs[1] || needs[2]) {
+          result[0] = conv2d_backward_data(dy.grad, w, x.get().size(1), x.get().size(2), options);
+        result[2] = dy.bias;
+        const bool with_bias = needs[2] && !dy.bias.defined();
+        if (needs[1] || with_bias) {
+          const Pair kernel{w.size(2), w.size(3)};
           ConvWeightGradients by =
-              conv2d_backward_weights(dy, x.get(), {w.size(2), w.size(3)}, options);
+              conv2d_backward_weights(dy.grad, x.get(), kernel, options, with_bias);
           result[1] = by.weight;
-          result[2] = by.bias;
+          if (with_bias) result[2] = by.bias;
         }
         return result;
       });
@@ -59,17 +63,20 @@ Variable conv_transpose2d(const Variable& x, const Variable& weight, const Varia
                           [options, x = Saved("conv_transpose2d", x.value()),
                            weight = Saved("conv_transpose2d", weight.value()),
                            y = relu_output("conv_transpose2d", activation, y)](
-                              const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
-                            const Tensor dy = before_relu(grad, y);
+                              Tensor grad, const Needs& needs) -> std::vector<Tensor> {
+                            const ReluGradients dy = before_relu(std::move(grad), y);
                             const Tensor& w = weight.get();
                             std::vector<Tensor> result(3);
                             if (needs[0])
-                              result[0] = conv_transpose2d_backward_data(dy, w, options);
-                            if (needs[1] || needs[2]) {
+                              result[0] = conv_transpose2d_backward_data(dy.grad, w, options);
+                            result[2] = dy.bias;
+                            const bool with_bias = needs[2] && !dy.bias.defined();
+                            if (needs[1] || with_bias) {
+                              const Pair kernel{w.size(2), w.size(3)};
                               ConvWeightGradients by = conv_transpose2d_backward_weights(
-                                  dy, x.get(), {w.size(2), w.size(3)}, options);
+                                  dy.grad, x.get(), kernel, options, with_bias);
                               result[1] = by.weight;
-                              result[2] = by.bias;
+                              if (with_bias) result[2] = by.bias;
                             }
                             return result;
                           });

@@ -199,8 +199,8 @@ void Variable::backward(const Tensor& grad, bool retain_graph) const {
     for (std::size_t i = 0; i < needs.size(); ++i) needs[i] = node->inputs[i].needed();
     std::vector<Tensor> gradients;
     {
-      const auto entry = cotangents.extract(node.get());
-      gradients = node->rule(entry.mapped(), needs);
+      auto entry = cotangents.extract(node.get());
+      gradients = node->rule(std::move(entry.mapped()), needs);
     }
     check(gradients.size() == needs.size(),
           "backward: the rule of {} gave {} gradients for {} "

@@ -25,9 +25,10 @@ class Variable;
 
 // Gradients by the inputs, one Tensor each, from the cotangent of the output. `needs[i]` is false
 // where nobody wants the i-th: leave it undefined. A gradient may still have the broadcast
-// shape; the engine sums it down to the input's.
+// shape; the engine sums it down to the input's. A rule may take the cotangent's memory where
+// nobody else has it.
 using Needs = std::vector<bool>;
-using BackwardRule = std::function<std::vector<Tensor>(const Tensor& grad, const Needs& needs)>;
+using BackwardRule = std::function<std::vector<Tensor>(Tensor grad, const Needs& needs)>;
 
 // A Tensor that a rule keeps for backward, with the version it had. get() is an Error that names
 // `operation` if the value was changed in place since.

@@ -135,7 +135,7 @@ Tensor conv2d_backward_data(const Tensor& grad, const Tensor& weight, std::int64
 }
 
 ConvWeightGradients conv2d_backward_weights(const Tensor& grad, const Tensor& x, Pair kernel,
-                                            const Conv2dOptions& options) {
+                                            const Conv2dOptions& options, bool with_bias) {
   const std::string_view name = "conv2d_backward_weights";
   check_options(name, options, false);
   check_rank(name, "grad", "(N, H, W, C)", grad);
@@ -151,7 +151,7 @@ ConvWeightGradients conv2d_backward_weights(const Tensor& grad, const Tensor& x,
   ConvWeightGradients result;
   result.weight = Tensor::empty({grad.size(3), x.size(3) / options.groups, kernel[0], kernel[1]},
                                 dtype, device);
-  result.bias = Tensor::empty({grad.size(3)}, dtype, device);
+  if (with_bias) result.bias = Tensor::empty({grad.size(3)}, dtype, device);
   use(name, device, kernels(device).conv2d_backward_weights)(grad, x, options, result.weight,
                                                              result.bias);
   return result;
@@ -199,7 +199,8 @@ Tensor conv_transpose2d_backward_data(const Tensor& grad, const Tensor& weight,
 }
 
 ConvWeightGradients conv_transpose2d_backward_weights(const Tensor& grad, const Tensor& x,
-                                                      Pair kernel, const Conv2dOptions& options) {
+                                                      Pair kernel, const Conv2dOptions& options,
+                                                      bool with_bias) {
   const std::string_view name = "conv_transpose2d_backward_weights";
   check_options(name, options, true);
   check_rank(name, "grad", "(N, H, W, C)", grad);
@@ -218,8 +219,22 @@ ConvWeightGradients conv_transpose2d_backward_weights(const Tensor& grad, const 
                                 dtype, device);
   Tensor none;
   use(name, device, kernels(device).conv2d_backward_weights)(x, grad, options, result.weight, none);
+  if (!with_bias) return result;
   result.bias = Tensor::empty({grad.size(3)}, dtype, device);
   use(name, device, kernels(device).sum_pixels)(grad, result.bias);
+  return result;
+}
+
+ReluGradients conv_relu_backward(Tensor grad, const Tensor& y) {
+  const std::string_view name = "conv_relu_backward";
+  check_rank(name, "grad", "(N, H, W, C)", grad);
+  const Device device = common_device(name, {&grad, &y});
+  const DType dtype = common_dtype(name, {&grad, &y});
+  check(grad.shape() == y.shape(), "{}: grad has shape {}, y {}", name, grad.shape(), y.shape());
+  ReluGradients result;
+  result.bias = Tensor::empty({grad.size(3)}, dtype, device);
+  result.grad = grad.is_unique() ? std::move(grad) : grad.clone();
+  use(name, device, kernels(device).relu_sum_pixels)(y, result.grad, result.bias);
   return result;
 }
 

@@ -34,9 +34,10 @@ Tensor conv2d_backward_data(const Tensor& grad, const Tensor& weight, std::int64
 struct ConvWeightGradients {
   Tensor weight, bias;
 };
-// The gradients by weight (kernel kh x kw) and bias.
+// The gradients by weight (kernel kh x kw) and, unless it is known, bias.
 ConvWeightGradients conv2d_backward_weights(const Tensor& grad, const Tensor& x, Pair kernel,
-                                            const Conv2dOptions& options = {});
+                                            const Conv2dOptions& options = {},
+                                            bool with_bias = true);
 
 // The adjoint of conv2d's data part, plus bias. x (N,H,W,Cin), weight (Cin, Cout/groups, kh, kw),
 // y (N,Ho,Wo,Cout), Ho = (H-1) s - 2p + d(kh-1) + output_padding + 1. A convolution whose
@@ -48,7 +49,15 @@ Tensor conv_transpose2d_backward_data(const Tensor& grad, const Tensor& weight,
                                       const Conv2dOptions& options = {});
 ConvWeightGradients conv_transpose2d_backward_weights(const Tensor& grad, const Tensor& x,
                                                       Pair kernel,
-                                                      const Conv2dOptions& options = {});
+                                                      const Conv2dOptions& options = {},
+                                                      bool with_bias = true);
+
+// Past an output's fused relu: grad where y > 0, 0 elsewhere, and its sum over pixels, which is the
+// gradient by the bias. Takes grad's memory if nobody else has it. grad, y (N,H,W,C).
+struct ReluGradients {
+  Tensor grad, bias;
+};
+ReluGradients conv_relu_backward(Tensor grad, const Tensor& y);
 
 // Exact convolutions take direct sums only: a 3x3 convolution then has the error of any float32
 // sum (max about 6e-6 of the output's RMS), not that of Winograd's transform (9e-6), at up to three

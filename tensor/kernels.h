@@ -114,6 +114,8 @@ struct Kernels {
   void (*conv2d_backward_weights)(const Tensor& dy, const Tensor& x, const Conv2dOptions& options,
                                   Tensor& dw, Tensor& db) = nullptr;
   void (*sum_pixels)(const Tensor& dy, Tensor& db) = nullptr;  // over all but the last dimension
+  // The same past a relu with output y, in dy itself.
+  void (*relu_sum_pixels)(const Tensor& y, Tensor& dy, Tensor& db) = nullptr;
 
   // Optimizers: one pass over all slots.
   void (*adam_step)(std::vector<AdamSlot>& slots, const AdamRule& rule) = nullptr;

@@ -97,11 +97,19 @@ void backward_weights(const Tensor& dy, const Tensor& x, const Conv2dOptions& op
   });
 }
 
+std::int64_t pixels(const Tensor& dy) { return dy.size(-1) == 0 ? 0 : dy.numel() / dy.size(-1); }
+
 void bias_gradient(const Tensor& dy, Tensor& db) {
   dispatch_floating("sum_pixels", dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const std::int64_t channels = db.numel();
-    sum_pixels(channels == 0 ? 0 : dy.numel() / channels, channels, values<T>(dy), values<T>(db));
+    sum_pixels(pixels(dy), dy.size(-1), values<T>(dy), values<T>(db));
+  });
+}
+
+void relu_bias_gradient(const Tensor& y, Tensor& dy, Tensor& db) {
+  dispatch_floating("relu_sum_pixels", dy.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    relu_sum_pixels(pixels(dy), dy.size(-1), values<T>(y), values<T>(dy), values<T>(db));
   });
 }
 
@@ -112,6 +120,7 @@ void add_conv_kernels(Kernels& table) {
   table.conv2d_backward_data = backward_data;
   table.conv2d_backward_weights = backward_weights;
   table.sum_pixels = bias_gradient;
+  table.relu_sum_pixels = relu_bias_gradient;
 }
 
 }  // namespace cpu

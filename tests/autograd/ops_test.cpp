@@ -39,6 +39,32 @@ TEST_CASE("dropout of everything is zero") {
   CHECK(gradient(x, dropout(x, Tensor::zeros({2}), 1)) == Values{0, 0});
 }
 
+TEST_CASE("a fused relu is the relu after, and leaves the caller's cotangent alone") {
+  PhiloxGenerator generator(5);
+  const Tensor x = generator.randn({2, 5, 6, 3}), weight = generator.randn({3, 3, 2, 2});
+  const Tensor bias = generator.randn({3});
+  const Tensor cotangent = generator.randn({2, 6, 7, 3});
+  const auto values = [](const Tensor& t) { return t.to_vector<double>(); };
+  const auto gradients = [&](bool transposed, bool fused) {
+    const Variable v(x, true), w(weight, true), b(bias, true);
+    const Conv2dOptions options{.padding = {transposed ? 0 : 1, transposed ? 0 : 1}};
+    const auto conv = [&](const Variable& image, Activation activation) {
+      return transposed ? conv_transpose2d(image, w, b, options, activation)
+                        : conv2d(image, w, b, options, activation);
+    };
+    const Variable y = fused ? conv(v, Activation::relu) : relu(conv(v, Activation::none));
+    const auto before = values(cotangent);
+    y.backward(cotangent, /*retain_graph=*/true);
+    y.backward(cotangent);
+    CHECK(values(cotangent) == before);
+    return std::array{v.grad(), w.grad(), b.grad()};
+  };
+  for (const bool transposed : {false, true}) {
+    const auto fused = gradients(transposed, true), apart = gradients(transposed, false);
+    for (std::size_t i = 0; i < 3; ++i) CHECK(relative_error(fused[i], apart[i]) < 1e-6);
+  }
+}
+
 TEST_CASE("a fused silu is the same with and without a graph") {
   PhiloxGenerator generator(4);
   const Tensor x = generator.randn({1, 5, 5, 3}), weight = generator.randn({4, 3, 3, 3});

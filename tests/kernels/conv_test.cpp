@@ -3,6 +3,8 @@
 #include <ebb/tensor/conv.h>
 #include <ebb/tensor/cpu/conv.h>
 #include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/pointwise.h>
+#include <ebb/tensor/reduce.h>
 
 #include <algorithm>
 #include <cmath>
@@ -153,6 +155,41 @@ TEST_CASE("conv: sizes 1 to 17, channels and kernels of every kind") {
   check_case({1, 11, 7, 3, 4, {7, 7}, {{1, 1}, {3, 3}}});
   check_case({3, 5, 5, 3, 2, {3, 3}, {{1, 1}, {0, 0}}});
   check_case({1, 4, 5, 3, 2, {3, 3}, {{1, 1}, {2, 3}}});
+}
+
+TEST_CASE("conv: few channels in wide rows, patches and rows that padding alone fills") {
+  check_case({1, 3, 500, 3, 5, {3, 3}, {{1, 1}, {1, 1}}});
+  check_case({2, 2, 301, 20, 3, {3, 3}, {{1, 1}, {1, 1}}});
+  check_case({2, 12, 16, 3, 40, {4, 4}, {{4, 4}, {0, 0}}});
+  check_case({2, 5, 3, 2, 33, {1, 7}, {{1, 2}, {2, 3}}});
+  check_case({1, 6, 4, 4, 18, {5, 3}, {{1, 1}, {4, 2}}});
+}
+
+TEST_CASE("conv: past a fused relu") {
+  for (const DType dtype : {DType::float32, DType::float64})
+    for (const std::int64_t channels : {1, 3, 33}) {
+      const Tensor grad = add(numbers({3, 29, 31, channels}, 1), 0.5).to(dtype);
+      const Tensor y = relu(numbers(grad.shape(), 2).to(dtype));
+      const ReluGradients kept = conv_relu_backward(grad, y);
+      CHECK(kept.grad.to_vector<double>() ==
+            unary_backward(Unary::relu, grad, y, y).to_vector<double>());  // -0 is 0
+      CHECK(relative_error(kept.bias, sum(kept.grad, {0, 1, 2})) <=
+            (dtype == DType::float32 ? 1e-6 : 1e-14));
+      CHECK(same_bits(grad, add(numbers(grad.shape(), 1), 0.5).to(dtype)));
+      // Memory that nobody else has is taken.
+      Tensor own = grad.clone();
+      const void* memory = own.raw();
+      const ReluGradients taken = conv_relu_backward(std::move(own), y);
+      CHECK(taken.grad.raw() == memory);
+      CHECK(same_bits(taken.grad, kept.grad));
+      CHECK(same_bits(taken.bias, kept.bias));
+      for (int count : {1, 3}) {
+        const int before = cpu::thread_count();
+        cpu::set_thread_count(count);
+        CHECK(same_bits(conv_relu_backward(grad, y).bias, kept.bias));
+        cpu::set_thread_count(before);
+      }
+    }
 }
 
 TEST_CASE("conv: stride, dilation, groups, output padding") {

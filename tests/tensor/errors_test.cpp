@@ -80,6 +80,12 @@ TEST_CASE("options and shapes that no transposed convolution has") {
         conv_transpose2d_backward_weights(of({2, 4, 5, 4}), x, {3, 3});
       },
       "grad has shape (2, 4, 5, 4); x (2, 3, 3, 6) gives (2, 5, 5, 4)");
+  check_message([&] { conv_relu_backward(of({2, 4, 5}), x); }, "grad has shape (2, 4, 5)");
+  check_message(
+      [&] {
+        conv_relu_backward(of({2, 3, 3, 5}), x);
+      },
+      "conv_relu_backward: grad has shape (2, 3, 3, 5), y (2, 3, 3, 6)");
 }
 
 TEST_CASE("indices and parts that do not fit") {

@@ -31,8 +31,10 @@ namespace {
 
 template <class T>
 void choose_and_run(const Pass<T>& pass) {
-  if constexpr (std::is_same_v<T, float>)
+  if constexpr (std::is_same_v<T, float>) {
     if (is_thin(pass)) return run_thin(pass);
+    if (is_narrow(pass)) return run_narrow(pass);
+  }
   run(pass);
 }
 

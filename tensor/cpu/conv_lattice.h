@@ -73,4 +73,9 @@ void run(const Pass<double>& pass);
 bool is_thin(const Pass<float>& pass);
 void run_thin(const Pass<float>& pass);
 
+// The same for few source channels (below 16) under taps that are neighbours along W: those under
+// a row of taps are one run of numbers (conv_narrow.cpp).
+bool is_narrow(const Pass<float>& pass);
+void run_narrow(const Pass<float>& pass);
+
 }  // namespace ebb::cpu::lattice

@@ -8,8 +8,8 @@
 //   | p  p  p  p  p  p |  a row            0 c  c  c  c  c  c  c 0   own corner and step from
 //   +------------------+                   0 0 0 0 0 0 0 0 0 0 0 0   pixel to pixel
 //
-// Where pixels have few channels, those under all taps are gathered side by side instead. Images
-// are cut into parts by their sizes alone; each part has sums of its own, added in order.
+// Where pixels have few channels, the rows of a tile are those of all taps. Images are cut into
+// parts by their sizes alone; each part has sums of its own, added in order.
 #include <ebb/tensor/cpu/simd.h>
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ebb/tensor/cpu/conv_lattice_weights.cpp"
@@ -40,11 +40,10 @@ struct Gradient {
   const ConvGeometry& g;
   const T *dy, *x;  // at the group's first channel
   std::int64_t in, out, area;
-  bool gathered;
+  std::int64_t tile_taps;  // whose channels are the rows of a tile
   std::int64_t chunk_rows, chunks_an_image;
   std::int64_t pitch;               // of a row of sums
   std::int64_t copied_h, copied_w;  // size of the padded copy
-  std::int64_t depth;               // gathered values a pixel
 
   explicit Gradient(const ConvGeometry& geometry, std::int64_t group, const T* all_dy,
                     const T* all_x)
@@ -54,35 +53,24 @@ struct Gradient {
         in(geometry.group_in()),
         out(geometry.group_out()),
         area(geometry.kernel[0] * geometry.kernel[1]),
-        gathered(in < few_channels),
+        tile_taps(in < few_channels ? area : 1),
         chunk_rows(std::clamp<std::int64_t>(chunk_pixels / g.wo, 1, g.ho)),
         chunks_an_image((g.ho + chunk_rows - 1) / chunk_rows),
         pitch((out + tile_columns<T>() - 1) / tile_columns<T>() * tile_columns<T>() + 16),
         copied_h((chunk_rows - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1),
-        copied_w((g.wo - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1),
-        depth(area * in) {}
-
-  const T* pixel(std::int64_t image, std::int64_t h, std::int64_t w) const {
-    if (h < 0 || h >= g.h || w < 0 || w >= g.w) return nullptr;
-    return x + ((image * g.h + h) * g.w + w) * g.ci;
-  }
-
-  static T* put(const T* from, std::int64_t count, T* to) {
-    return from ? std::copy_n(from, count, to) : std::fill_n(to, count, T(0));
-  }
+        copied_w((g.wo - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1) {}
 
   // Adds (or writes, the first time) one chunk's products to sums[(tap * in + c) * pitch + o].
   void add_chunk(std::int64_t chunk, bool first, T* sums) const {
     const std::int64_t image = chunk / chunks_an_image;
     const std::int64_t row = chunk % chunks_an_image * chunk_rows;
     const std::int64_t rows = std::min(chunk_rows, g.ho - row);
-    T* copied = scratch<Copied, T>(gathered ? chunk_rows * g.wo * depth : copied_h * copied_w * in);
+    T* copied = scratch<Copied, T>(copied_h * copied_w * in);
     copy(image, row, rows, copied);
 
-    const std::int64_t segments = gathered ? 1 : rows;
-    const std::int64_t tile_sources = gathered ? depth : in;
-    const T** sources = scratch<Tables, const T*>(segments * tile_sources + tile_sources);
-    T** targets = const_cast<T**>(sources + segments * tile_sources);
+    const std::int64_t tile_sources = tile_taps * in;
+    const T** sources = scratch<Tables, const T*>(rows * tile_sources + tile_sources);
+    T** targets = const_cast<T**>(sources + rows * tile_sources);
     for (std::int64_t o = 0; o < out; o += tile_columns<T>()) {
       const std::int64_t columns = std::min(tile_columns<T>(), out - o);
       const T* b = dy + ((image * g.ho + row) * g.wo) * g.co + o;
@@ -94,51 +82,44 @@ struct Gradient {
         pack_columns(b, 1, g.co, columns, rows * g.wo, packed);
         b = packed;
       }
-      for (std::int64_t tap = 0; tap < (gathered ? 1 : area); ++tap) {
-        const T* corner = gathered ? copied
-                                   : copied + (tap / g.kernel[1] * g.dilation[0] * copied_w +
-                                               tap % g.kernel[1] * g.dilation[1]) *
-                                                  in;
-        for (std::int64_t s = 0; s < segments; ++s)
-          for (std::int64_t c = 0; c < tile_sources; ++c)
-            sources[s * tile_sources + c] = corner + s * g.stride[0] * copied_w * in + c;
-        for (std::int64_t c = 0; c < tile_sources; ++c)
-          targets[c] = sums + (tap * in + c) * pitch + o;
-        multiply_tile(Tile<T>{segments, gathered ? rows * g.wo : g.wo, sources, tile_sources,
-                              gathered ? depth : g.stride[1] * in, b, b_step, targets, columns,
-                              !first, nullptr, Activation::none},
+      for (std::int64_t first_tap = 0; first_tap < area; first_tap += tile_taps) {
+        for (std::int64_t t = 0; t < tile_taps; ++t) {
+          const std::int64_t tap = first_tap + t;
+          const T* corner = copied + (tap / g.kernel[1] * g.dilation[0] * copied_w +
+                                      tap % g.kernel[1] * g.dilation[1]) *
+                                         in;
+          for (std::int64_t s = 0; s < rows; ++s)
+            for (std::int64_t c = 0; c < in; ++c)
+              sources[s * tile_sources + t * in + c] = corner + s * g.stride[0] * copied_w * in + c;
+          for (std::int64_t c = 0; c < in; ++c)
+            targets[t * in + c] = sums + (tap * in + c) * pitch + o;
+        }
+        multiply_tile(Tile<T>{rows, g.wo, sources, tile_sources, g.stride[1] * in, b, b_step,
+                              targets, columns, !first, nullptr, Activation::none},
                       0, tile_sources);
       }
     }
   }
 
-  // The pixels under one row of taps, which are mostly side by side in memory.
-  T* gather_taps(std::int64_t image, std::int64_t h, std::int64_t w, T* to) const {
-    const std::int64_t taps = g.kernel[1], length = taps * in;
-    if (g.dilation[1] == 1 && in == g.ci && h >= 0 && h < g.h && w >= 0 && w + taps <= g.w) {
-      const T* from = pixel(image, h, w);
-      for (std::int64_t e = 0; e < length; ++e) to[e] = from[e];
-      return to + length;
-    }
-    for (std::int64_t j = 0; j < taps; ++j)
-      to = put(pixel(image, h, w + j * g.dilation[1]), in, to);
-    return to;
-  }
-
+  // The rows of x under `rows` rows of y, with zeros around.
   void copy(std::int64_t image, std::int64_t row, std::int64_t rows, T* to) const {
-    const std::int64_t top = row * g.stride[0] - g.padding[0];
-    if (gathered) {
-      for (std::int64_t r = 0; r < rows; ++r)
-        for (std::int64_t c = 0; c < g.wo; ++c)
-          for (std::int64_t i = 0; i < g.kernel[0]; ++i)
-            to = gather_taps(image, top + r * g.stride[0] + i * g.dilation[0],
-                             c * g.stride[1] - g.padding[1], to);
-      return;
-    }
+    const std::int64_t top = row * g.stride[0] - g.padding[0], left = -g.padding[1];
     const std::int64_t height = (rows - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1;
-    for (std::int64_t h = 0; h < height; ++h)
-      for (std::int64_t w = 0; w < copied_w; ++w)
-        to = put(pixel(image, top + h, w - g.padding[1]), in, to);
+    for (std::int64_t h = top; h < top + height; ++h) {
+      const bool inside = h >= 0 && h < g.h;
+      const std::int64_t first = inside ? std::clamp<std::int64_t>(-left, 0, copied_w) : copied_w;
+      const std::int64_t last = std::clamp(g.w - left, first, copied_w);
+      to = std::fill_n(to, first * in, T(0));
+      if (first < last) {
+        const T* from = x + ((image * g.h + h) * g.w + left + first) * g.ci;
+        if (in == g.ci) {
+          to = std::copy_n(from, (last - first) * in, to);
+        } else {
+          for (std::int64_t w = first; w < last; ++w, from += g.ci) to = std::copy_n(from, in, to);
+        }
+      }
+      to = std::fill_n(to, (copied_w - last) * in, T(0));
+    }
   }
 };
 
@@ -153,7 +134,7 @@ void weights_target(const ConvGeometry& g, const T* dy, const T* x, T* dw) {
   for (std::int64_t group = 0; group < g.groups; ++group) {
     const Gradient<T> gradient(g, group, dy, x);
     const std::int64_t chunks = g.n * gradient.chunks_an_image;
-    const std::int64_t sums = gradient.depth * gradient.pitch;
+    const std::int64_t depth = area * gradient.in, sums = depth * gradient.pitch;
     const std::int64_t wanted = std::clamp<std::int64_t>((1 << 21) / sums, 4, 32);
     const std::int64_t part = (chunks + wanted - 1) / wanted, parts = (chunks + part - 1) / part;
     T* partial = scratch<Partial, T>(parts * sums);
@@ -161,7 +142,7 @@ void weights_target(const ConvGeometry& g, const T* dy, const T* x, T* dw) {
       for (std::int64_t c = begin * part; c < std::min(chunks, (begin + 1) * part); ++c)
         gradient.add_chunk(c, c == begin * part, partial + begin * sums);
     });
-    T* to = dw + group * gradient.out * gradient.depth;
+    T* to = dw + group * gradient.out * depth;
     parallel_for(gradient.in, 16, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t p = 1; p < parts; ++p)
         for (std::int64_t tap = 0; tap < area; ++tap) {

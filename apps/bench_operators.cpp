@@ -121,9 +121,10 @@ void add_attention(std::vector<BenchCase>& cases, const AttentionSizes& s) {
       scaled_dot_product_attention(q, k, v);
     });
   });
-  add("backward", 5, 7, [=] {
-    return Work([g = random(shape), q = random(shape), k = random(shape), v = random(shape)] {
-      scaled_dot_product_attention_backward(g, q, k, v);
+  add("backward", 5, 8, [=] {
+    const Tensor q = random(shape), k = random(shape), v = random(shape);
+    return Work([=, g = random(shape), y = scaled_dot_product_attention(q, k, v)] {
+      scaled_dot_product_attention_backward(g, q, k, v, y);
     });
   });
 }

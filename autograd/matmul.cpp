@@ -66,12 +66,14 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
 Variable scaled_dot_product_attention(const Variable& q, const Variable& k, const Variable& v,
                                       double scale) {
   const char* const name = "scaled_dot_product_attention";
+  const Attended value = scaled_dot_product_attention(q.value(), k.value(), v.value(), scale);
   return Variable::record(
-      name, scaled_dot_product_attention(q.value(), k.value(), v.value(), scale), {q, k, v},
-      [scale, q = Saved(name, q.value()), k = Saved(name, k.value()), v = Saved(name, v.value())](
-          const Tensor& grad, const Needs&) -> std::vector<Tensor> {
-        AttentionGradients gradients =
-            scaled_dot_product_attention_backward(grad, q.get(), k.get(), v.get(), scale);
+      name, value.y, {q, k, v},
+      [scale, q = Saved(name, q.value()), k = Saved(name, k.value()), v = Saved(name, v.value()),
+       y = Saved(name, value.y),
+       log_sums = value.log_sums](const Tensor& grad, const Needs&) -> std::vector<Tensor> {
+        AttentionGradients gradients = scaled_dot_product_attention_backward(
+            grad, q.get(), k.get(), v.get(), {y.get(), log_sums}, scale);
         return {gradients.q, gradients.k, gradients.v};
       });
 }

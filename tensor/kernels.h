@@ -84,11 +84,13 @@ struct Kernels {
   // Products of matrices. bmm: a and b of rank 3.
   void (*bmm)(const Tensor& a, const Tensor& b, bool trans_a, bool trans_b, Tensor& out) = nullptr;
   void (*linear)(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& out) = nullptr;
-  // q (heads, L, d), k (heads, S, d), v (heads, S, e), out (heads, L, e); scale is filled in.
+  // q (heads, L, d), k (heads, S, d), v (heads, S, e), out (heads, L, e) and (heads, L); scale is
+  // filled in.
   void (*attention)(const Tensor& q, const Tensor& k, const Tensor& v, double scale,
-                    Tensor& out) = nullptr;
+                    Attended& out) = nullptr;
   void (*attention_backward)(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
-                             double scale, AttentionGradients& out) = nullptr;
+                             const Attended& value, double scale,
+                             AttentionGradients& out) = nullptr;
 
   // Normalisation (see norm.h). weight and bias may be undefined; then so are their gradients. They
   // have groups.channels elements, or as many for each sample.

@@ -91,6 +91,11 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 
 namespace {
 
+Attended stacked(const Attended& value) {
+  Tensor y = stacked(value.y);
+  return {y, value.log_sums.reshape(y.shape().without(-1))};
+}
+
 double scale_of(double scale, const Tensor& q) {
   return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(q.size(-1)));
 }
@@ -109,12 +114,13 @@ void check_attention(const Tensor& q, const Tensor& k, const Tensor& v) {
 
 }  // namespace
 
-Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
-                                    double scale) {
+Attended scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
+                                      double scale) {
   check_attention(q, k, v);
-  Tensor out =
-      Tensor::empty(matrices(batch_of(q.shape()), q.size(-2), v.size(-1)), q.dtype(), q.device());
-  Tensor heads = stacked(out);
+  const Shape shape = matrices(batch_of(q.shape()), q.size(-2), v.size(-1));
+  const Attended out{Tensor::empty(shape, q.dtype(), q.device()),
+                     Tensor::empty(shape.without(-1), q.dtype(), q.device())};
+  Attended heads = stacked(out);
   use("scaled_dot_product_attention", q.device(), kernels(q.device()).attention)(
       stacked(q), stacked(k), stacked(v), scale_of(scale, q), heads);
   return out;
@@ -122,17 +128,21 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
 
 AttentionGradients scaled_dot_product_attention_backward(const Tensor& grad, const Tensor& q,
                                                          const Tensor& k, const Tensor& v,
-                                                         double scale) {
+                                                         const Attended& value, double scale) {
   check_attention(q, k, v);
-  common_operands("scaled_dot_product_attention_backward", {&grad, &q});
+  common_operands("scaled_dot_product_attention_backward", {&grad, &q, &value.y, &value.log_sums});
   const Shape expected = matrices(batch_of(q.shape()), q.size(-2), v.size(-1));
   check(grad.shape() == expected,
         "scaled_dot_product_attention_backward: gradient {}; it must have the output's shape {}",
         grad.shape(), expected);
+  check(value.y.shape() == expected && value.log_sums.shape() == expected.without(-1),
+        "scaled_dot_product_attention_backward: value {} and log_sums {}; they must have the "
+        "shapes {} and {} of the output",
+        value.y.shape(), value.log_sums.shape(), expected, expected.without(-1));
   AttentionGradients out{empty_like(q), empty_like(k), empty_like(v)};
   AttentionGradients heads{stacked(out.q), stacked(out.k), stacked(out.v)};
   use("scaled_dot_product_attention_backward", q.device(), kernels(q.device()).attention_backward)(
-      stacked(grad), stacked(q), stacked(k), stacked(v), scale_of(scale, q), heads);
+      stacked(grad), stacked(q), stacked(k), stacked(v), stacked(value), scale_of(scale, q), heads);
   return out;
 }
 

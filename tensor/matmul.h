@@ -17,15 +17,22 @@ Tensor bmm(const Tensor& a, const Tensor& b, bool trans_a = false, bool trans_b 
 // y = x W^T + bias. x (..., in), weight (out, in), bias (out) or undefined; y (..., out).
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
 
-// Scaled dot-product attention, softmax(q k^T / sqrt(d)) v (Vaswani et al. 2017, eq. 1).
-// q (..., L, d), k (..., S, d), v (..., S, e); y (..., L, e). scale = 0 means 1/sqrt(d).
-Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
-                                    double scale = 0);
+// The value and what backward needs: of each query the log of the sum over the keys of
+// exp(scale q k), from which a block of probabilities is recomputed in one step.
+struct Attended {
+  Tensor y, log_sums;
+};
 struct AttentionGradients {
   Tensor q, k, v;
 };
+
+// Scaled dot-product attention, softmax(q k^T / sqrt(d)) v (Vaswani et al. 2017, eq. 1).
+// q (..., L, d), k (..., S, d), v (..., S, e); y (..., L, e), log_sums (..., L). scale = 0 means
+// 1/sqrt(d).
+Attended scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
+                                      double scale = 0);
 AttentionGradients scaled_dot_product_attention_backward(const Tensor& grad, const Tensor& q,
                                                          const Tensor& k, const Tensor& v,
-                                                         double scale = 0);
+                                                         const Attended& value, double scale = 0);
 
 }  // namespace ebb

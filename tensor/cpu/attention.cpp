@@ -1,113 +1,362 @@
-// Attention by blocks of query rows: a block's scores and probabilities stay in cache and are
-// never a tensor.
+// Attention by blocks of queries and keys (after FlashAttention: Dao et al. 2022, Dao 2023): the
+// scores of one block stay in cache and are never a tensor.
+//
+//               keys, a block at a time
+//             +-------+-------+--       forward: a row's largest score so far is taken off before
+//   a block   | s = q | s     |         exp; when a later block has a larger one, what was summed
+//   of queries|   k^T |       |         so far shrinks by exp(old - new).
+//             +-------+-------+--       backward: p = exp(s - log_sum) is there in one step; blocks
+//             |       |       |         of keys are the outer loop.
+//
+// All products run by tiles (tile-inl.h); a head's right operands are packed once.
+#include <ebb/tensor/cpu/simd.h>
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ebb/tensor/cpu/attention.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// Highway's headers in this order.
 #include <ebb/tensor/cpu/attention.h>
-#include <ebb/tensor/cpu/gemm.h>
 #include <ebb/tensor/cpu/scratch.h>
-#include <ebb/tensor/cpu/softmax.h>
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/cpu/tile-inl.h>
 #include <ebb/tensor/cpu/walk.h>
+#include <ebb/tensor/scalar_math.h>
 
+#include <limits>
+#include <type_traits>
+
+HWY_BEFORE_NAMESPACE();
 namespace ebb::cpu {
+namespace HWY_NAMESPACE {
+namespace {  // other files have functions of the same names
 
-namespace {
+constexpr std::int64_t block_queries = 8 * tile_rows, block_keys = 256;
+// Not a power of two, whose multiples share a few lines of the cache.
+constexpr std::int64_t score_pitch = block_keys + 16;
 
-constexpr std::int64_t block_rows = 64;
+// Scores of float are kept in units of ln 2, so that their exponentials are powers of two.
+template <class T>
+constexpr T unit = std::is_same_v<T, float> ? T(1.44269504088896340736) : T(1);
+
+// exp(x / unit) for x that is not above 0 by more than a rounding error. For float: 2^x = 2^n 2^r
+// with n the integer nearest to x, which adding 1.5 2^23 leaves in the last bits, and a minimax fit
+// of 2^r that is right to 1e-7. At -127 all bits are 0.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V exponential(D d, V x) {
+  if constexpr (std::is_same_v<hn::TFromD<D>, float>) {
+    const hn::RebindToUnsigned<D> bits;
+    const V to_integer = hn::Set(d, 12582912.0f);
+    x = hn::Max(hn::Set(d, -127.0f), x);  // keeps a NaN
+    const V shifted = hn::Add(x, to_integer);
+    const V r = hn::Sub(x, hn::Sub(shifted, to_integer));
+    V y = hn::Set(d, 1.326472725e-3f);
+    y = hn::MulAdd(y, r, hn::Set(d, 9.671512786e-3f));
+    y = hn::MulAdd(y, r, hn::Set(d, 5.550733744e-2f));
+    y = hn::MulAdd(y, r, hn::Set(d, 0.2402224208f));
+    y = hn::MulAdd(y, r, hn::Set(d, 0.6931469776f));
+    y = hn::MulAdd(y, r, hn::Set(d, 1.0f));
+    return hn::BitCast(
+        d, hn::Add(hn::BitCast(bits, y), hn::ShiftLeft<23>(hn::BitCast(bits, shifted))));
+  } else {
+    return hn::IfThenElse(hn::Eq(x, x), hn::Exp(d, x), x);
+  }
+}
+
+// The right operand of products: its panel j of tile_columns columns starts at data + j * pitch and
+// has its rows tile_columns apart.
+template <class T>
+struct Panels {
+  const T* data;
+  std::int64_t pitch;
+
+  Panels from_row(std::int64_t row) const { return {data + row * tile_columns<T>(), pitch}; }
+  Panels from_panel(std::int64_t j) const { return {data + j * pitch, pitch}; }
+};
+
+// Of a matrix whose element (i, j) is x[i * row_stride + j * column_stride].
+template <class Tag, class T>
+Panels<T> pack(const T* x, std::int64_t rows, std::int64_t columns, std::int64_t row_stride,
+               std::int64_t column_stride) {
+  constexpr std::int64_t width = tile_columns<T>();
+  const std::int64_t count = (columns + width - 1) / width, pitch = rows * width;
+  T* packed = scratch<Tag, T>(count * pitch);
+  for (std::int64_t j = 0; j < count; ++j)
+    pack_columns(x + j * width * column_stride, column_stride, row_stride,
+                 std::min(width, columns - j * width), rows, packed + j * pitch);
+  return {packed, pitch};
+}
+
+// c = [c +] a b, a (rows, k) with element (i, p) at a[i * row_stride + p * step]. Of c's rows,
+// `pitch` apart, whole vectors are written; rows is at most block_keys.
+template <class T>
+void multiply(std::int64_t rows, std::int64_t columns, std::int64_t k, const T* a,
+              std::int64_t row_stride, std::int64_t step, const Panels<T>& b, T* c,
+              std::int64_t pitch, bool add) {
+  constexpr std::int64_t width = tile_columns<T>();
+  const T* sources[block_keys];
+  T* targets[block_keys];
+  for (std::int64_t i = 0; i < rows; ++i) sources[i] = a + i * row_stride;
+  for (std::int64_t j = 0; j * width < columns; ++j) {
+    const std::int64_t whole = columns - j * width > lanes<T>() ? width : lanes<T>();
+    for (std::int64_t i = 0; i < rows; ++i) targets[i] = c + i * pitch + j * width;
+    multiply_tile(Tile<T>{1, k, sources, 0, step, b.data + j * b.pitch, width, targets, whole, add,
+                          nullptr, Activation::none},
+                  0, rows);
+  }
+}
+
+// to = factor * from, rows `pitch` apart there and side by side here.
+template <class T>
+void copy_rows(std::int64_t rows, std::int64_t columns, const T* from, std::int64_t pitch, T factor,
+               T* to) {
+  for (std::int64_t i = 0; i < rows; ++i, from += pitch, to += columns)
+    for (std::int64_t j = 0; j < columns; ++j) to[j] = factor * from[j];
+}
+
+// The scores of a row become exponentials, less the largest of them and `largest`, which is
+// replaced; they are added to `totals`. Returns what sums taken so far shrink by.
+template <class T>
+T exponentials(T* scores, std::int64_t count, T& largest, T* totals) {
+  const hn::ScalableTag<T> d;
+  const std::int64_t whole = (count + lanes<T>() - 1) / lanes<T>() * lanes<T>();
+  std::fill(scores + count, scores + whole, std::numeric_limits<T>::lowest());
+  auto most = hn::Set(d, largest);
+  for (std::int64_t j = 0; j < whole; j += lanes<T>())
+    most = hn::Max(most, hn::Load(d, scores + j));
+  most = hn::MaxOfLanes(d, most);
+  const auto factor = exponential(d, hn::Sub(hn::Set(d, largest), most));
+  // Small ones would be lost if they were added to the total one by one.
+  auto sum = hn::Zero(d);
+  for (std::int64_t run = 0; run < whole; run += 16 * lanes<T>()) {
+    auto some = hn::Zero(d);
+    for (std::int64_t j = run; j < std::min(whole, run + 16 * lanes<T>()); j += lanes<T>()) {
+      const auto p = exponential(d, hn::Sub(hn::Load(d, scores + j), most));
+      hn::Store(p, d, scores + j);
+      some = hn::Add(some, p);
+    }
+    sum = hn::Add(sum, some);
+  }
+  hn::Store(hn::MulAdd(hn::Load(d, totals), factor, sum), d, totals);
+  largest = hn::GetLane(most);
+  return hn::GetLane(factor);
+}
+
+// Scores of a row become probabilities p, and ds, which holds dp, p (dp - mean).
+template <class T>
+void differentials(T* scores, T* ds, std::int64_t count, T log_sum, T mean) {
+  const hn::ScalableTag<T> d;
+  const auto shift = hn::Set(d, log_sum), middle = hn::Set(d, mean);
+  for (std::int64_t j = 0; j < count; j += lanes<T>()) {
+    const auto p = exponential(d, hn::Sub(hn::Load(d, scores + j), shift));
+    hn::Store(p, d, scores + j);
+    hn::Store(hn::Mul(p, hn::Sub(hn::Load(d, ds + j), middle)), d, ds + j);
+  }
+}
 
 template <class T>
-Matrix<T> rows(const T* data, std::int64_t columns) {
-  return {data, columns, 1};
-}
-template <class T>
-Matrix<T> transposed(const T* data, std::int64_t columns) {
-  return {data, 1, columns};
+T dot(const T* a, const T* b, std::int64_t count) {
+  const hn::ScalableTag<T> d;
+  auto sums = hn::Zero(d);
+  std::int64_t i = 0;
+  for (; i + lanes<T>() <= count; i += lanes<T>())
+    sums = hn::MulAdd(hn::LoadU(d, a + i), hn::LoadU(d, b + i), sums);
+  T total = hn::GetLane(hn::SumOfLanes(d, sums));
+  for (; i < count; ++i) total += a[i] * b[i];
+  return total;
 }
 
-struct Scaled;
-struct Probabilities;
+struct Keys;
+struct Values;
+struct KeyRows;
+struct Queries;
 struct Gradients;
+struct Scaled;
+struct Scores;
+struct Differentials;
+struct Rows;
+struct KeySums;
+struct ValueSums;
+struct QuerySums;
 
 template <class T>
-struct Attention {
+constexpr std::int64_t padded(std::int64_t columns) {
+  return (columns + tile_columns<T>() - 1) / tile_columns<T>() * tile_columns<T>();
+}
+
+// One head, or some queries of it.
+template <class T>
+struct Head {
   std::int64_t queries, keys, depth, width;
   T scale;
-  SoftmaxLoops<T> softmax = softmax_loops<T>();
+  const T *q, *k, *v;
 
-  Attention(const Tensor& q, const Tensor& v, double scale_)
-      : queries(q.size(1)),
-        keys(v.size(1)),
-        depth(q.size(2)),
-        width(v.size(2)),
-        scale(static_cast<T>(scale_)) {}
-
-  // softmax(scale q k^T) for `count` rows of q.
-  T* probabilities(const T* q, const T* k, std::int64_t count) const {
-    T* scaled = scratch<Scaled, T>(block_rows * depth);
-    for (std::int64_t i = 0; i < count * depth; ++i) scaled[i] = scale * q[i];
-    T* p = scratch<Probabilities, T>(block_rows * keys);
-    gemm(count, keys, depth, rows<T>(scaled, depth), transposed(k, depth), p, keys);
-    softmax.forward(false, p, count, keys, p);
-    return p;
+  const T* scaled_queries() const {
+    T* scaled = scratch<Scaled, T>(queries * depth);
+    copy_rows(1, queries * depth, q, 0, scale * unit<T>, scaled);
+    return scaled;
   }
 
-  void forward(const T* q, const T* k, const T* v, std::int64_t count, T* out) const {
-    const T* p = probabilities(q, k, count);
-    gemm(count, width, keys, rows(p, keys), rows(v, width), out, width);
-  }
-
-  // One head. With p the probabilities and s the scores: dv = p^T g, dp = g v^T,
-  // dq = scale ds k, dk = scale ds^T q, the last two sums over blocks in order.
-  void backward(const T* g, const T* q, const T* k, const T* v, T* dq, T* dk, T* dv) const {
-    Epilogue<T> add;
-    for (std::int64_t first = 0; first < queries; first += block_rows, add.accumulate = true) {
-      const std::int64_t count = std::min(block_rows, queries - first);
-      const T *q_rows = q + first * depth, *g_rows = g + first * width;
-      const T* p = probabilities(q_rows, k, count);
-      T* ds = scratch<Gradients, T>(block_rows * keys);
-      gemm(count, keys, width, rows(g_rows, width), transposed(v, width), ds, keys);
-      softmax.backward(false, ds, p, count, keys, ds);
-      gemm(keys, width, count, transposed(p, keys), rows(g_rows, width), dv, width, add);
-      for (std::int64_t i = 0; i < count * keys; ++i) ds[i] *= scale;
-      gemm(count, depth, keys, rows<T>(ds, keys), rows(k, depth), dq + first * depth, depth);
-      gemm(keys, depth, count, transposed<T>(ds, keys), rows(q_rows, depth), dk, depth, add);
+  void forward(T* y, T* log_sums) const {
+    const Panels<T> k_panels = pack<Keys>(k, depth, keys, 1, depth);
+    const Panels<T> v_panels = pack<Values>(v, keys, width, width, 1);
+    const T* scaled = scaled_queries();
+    const std::int64_t pitch = padded<T>(width);
+    T* scores = scratch<Scores, T>(block_queries * score_pitch);
+    T* sums = scratch<ValueSums, T>(block_queries * pitch);
+    T* totals = scratch<Rows, T>(block_queries * (lanes<T>() + 1));
+    T* largest = totals + block_queries * lanes<T>();
+    for (std::int64_t row = 0; row < queries; row += block_queries) {
+      const std::int64_t rows = std::min(block_queries, queries - row);
+      std::fill_n(totals, rows * lanes<T>(), T(0));
+      std::fill_n(largest, rows, std::numeric_limits<T>::lowest());
+      for (std::int64_t key = 0; key < keys; key += block_keys) {
+        const std::int64_t count = std::min(block_keys, keys - key);
+        multiply(rows, count, depth, scaled + row * depth, depth, 1,
+                 k_panels.from_panel(key / tile_columns<T>()), scores, score_pitch, false);
+        for (std::int64_t i = 0; i < rows; ++i) {
+          const T factor =
+              exponentials(scores + i * score_pitch, count, largest[i], totals + i * lanes<T>());
+          if (key > 0 && factor != 1) {
+            for (std::int64_t c = 0; c < width; ++c) sums[i * pitch + c] *= factor;
+          }
+        }
+        multiply(rows, width, count, scores, score_pitch, 1, v_panels.from_row(key), sums, pitch,
+                 key > 0);
+      }
+      const hn::ScalableTag<T> d;
+      for (std::int64_t i = 0; i < rows; ++i) {
+        totals[i] = hn::GetLane(hn::SumOfLanes(d, hn::Load(d, totals + i * lanes<T>())));
+        copy_rows(1, width, sums + i * pitch, pitch, 1 / totals[i], y + (row + i) * width);
+      }
+      for (std::int64_t i = 0; i < rows; ++i)
+        log_sums[row + i] = largest[i] / unit<T> + detail::log(totals[i]);
     }
+  }
+
+  // With s the scores and g the gradient by y: dv = p^T g; with dp = g v^T and ds = p (dp - g y),
+  // g y being the sum of p dp over the keys, dq = scale ds k and dk = scale ds^T q.
+  void backward(const T* g, const T* y, const T* log_sums, T* dq, T* dk, T* dv) const {
+    const Panels<T> k_panels = pack<Keys>(k, depth, keys, 1, depth);
+    const Panels<T> v_panels = pack<Values>(v, width, keys, 1, width);
+    const Panels<T> k_rows = pack<KeyRows>(k, keys, depth, depth, 1);
+    const Panels<T> q_rows = pack<Queries>(q, queries, depth, depth, 1);
+    const Panels<T> g_rows = pack<Gradients>(g, queries, width, width, 1);
+    const T* scaled = scaled_queries();
+    T* dots = scratch<Rows, T>(queries);
+    for (std::int64_t i = 0; i < queries; ++i) dots[i] = dot(g + i * width, y + i * width, width);
+    const std::int64_t deep = padded<T>(depth), wide = padded<T>(width);
+    T* p = scratch<Scores, T>(block_queries * score_pitch);
+    T* ds = scratch<Differentials, T>(block_queries * score_pitch);
+    T* k_sums = scratch<KeySums, T>(block_keys * deep);
+    T* v_sums = scratch<ValueSums, T>(block_keys * wide);
+    T* q_sums = scratch<QuerySums, T>(queries * deep);
+    for (std::int64_t key = 0; key < keys; key += block_keys) {
+      const std::int64_t count = std::min(block_keys, keys - key), j = key / tile_columns<T>();
+      for (std::int64_t row = 0; row < queries; row += block_queries) {
+        const std::int64_t rows = std::min(block_queries, queries - row);
+        multiply(rows, count, depth, scaled + row * depth, depth, 1, k_panels.from_panel(j), p,
+                 score_pitch, false);
+        multiply(rows, count, width, g + row * width, width, 1, v_panels.from_panel(j), ds,
+                 score_pitch, false);
+        for (std::int64_t i = 0; i < rows; ++i)
+          differentials(p + i * score_pitch, ds + i * score_pitch, count,
+                        log_sums[row + i] * unit<T>, dots[row + i]);
+        multiply(count, width, rows, p, 1, score_pitch, g_rows.from_row(row), v_sums, wide,
+                 row > 0);
+        multiply(count, depth, rows, ds, 1, score_pitch, q_rows.from_row(row), k_sums, deep,
+                 row > 0);
+        multiply(rows, depth, count, ds, score_pitch, 1, k_rows.from_row(key), q_sums + row * deep,
+                 deep, key > 0);
+      }
+      copy_rows(count, depth, k_sums, deep, scale, dk + key * depth);
+      copy_rows(count, width, v_sums, wide, T(1), dv + key * width);
+    }
+    copy_rows(queries, depth, q_sums, deep, scale, dq);
   }
 };
 
-}  // namespace
-
-void attention(const Tensor& q, const Tensor& k, const Tensor& v, double scale, Tensor& out) {
-  if (out.numel() == 0 || k.numel() == 0) return attention_reference(q, k, v, scale, out);
-  dispatch_floating("attention", q.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const Attention<T> task(q, v, scale);
-    const std::int64_t blocks = (task.queries + block_rows - 1) / block_rows;
-    parallel_for(q.size(0) * blocks, 1, [&](std::int64_t i, std::int64_t) {
-      const std::int64_t head = i / blocks, first = i % blocks * block_rows;
-      const std::int64_t row = head * task.queries + first;
-      task.forward(input<T>(q) + row * task.depth, input<T>(k) + head * task.keys * task.depth,
-                   input<T>(v) + head * task.keys * task.width,
-                   std::min(block_rows, task.queries - first), output<T>(out) + row * task.width);
-    });
+template <class T>
+void attention_heads(const Tensor& q, const Tensor& k, const Tensor& v, double scale,
+                     Attended& out) {
+  const std::int64_t heads = q.size(0), queries = q.size(1), keys = k.size(1);
+  const std::int64_t depth = q.size(2), width = v.size(2);
+  // Few heads are cut into parts, each of which packs the keys for itself.
+  const std::int64_t blocks = (queries + block_queries - 1) / block_queries;
+  const std::int64_t wanted = std::clamp<std::int64_t>(16 / heads, 1, blocks);
+  const std::int64_t part = (blocks + wanted - 1) / wanted * block_queries;
+  const std::int64_t parts = (queries + part - 1) / part;
+  parallel_for(heads * parts, 1, [&](std::int64_t i, std::int64_t) {
+    const std::int64_t head = i / parts, first = i % parts * part, row = head * queries + first;
+    Head<T>{std::min(part, queries - first),
+            keys,
+            depth,
+            width,
+            static_cast<T>(scale),
+            input<T>(q) + row * depth,
+            input<T>(k) + head * keys * depth,
+            input<T>(v) + head * keys * width}
+        .forward(output<T>(out.y) + row * width, output<T>(out.log_sums) + row);
   });
 }
 
-void attention_backward(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
-                        double scale, AttentionGradients& out) {
-  if (grad.numel() == 0 || k.numel() == 0)
-    return attention_backward_reference(grad, q, k, v, scale, out);
-  dispatch_floating("attention_backward", q.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const Attention<T> task(q, v, scale);
-    parallel_for(q.size(0), 1, [&](std::int64_t head, std::int64_t) {
-      const std::int64_t at_q = head * task.queries * task.depth;
-      const std::int64_t at_k = head * task.keys * task.depth;
-      const std::int64_t at_v = head * task.keys * task.width;
-      task.backward(input<T>(grad) + head * task.queries * task.width, input<T>(q) + at_q,
-                    input<T>(k) + at_k, input<T>(v) + at_v, output<T>(out.q) + at_q,
-                    output<T>(out.k) + at_k, output<T>(out.v) + at_v);
-    });
+template <class T>
+void attention_heads_backward(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
+                              const Attended& value, double scale, AttentionGradients& out) {
+  const std::int64_t queries = q.size(1), keys = k.size(1), depth = q.size(2), width = v.size(2);
+  parallel_for(q.size(0), 1, [&](std::int64_t head, std::int64_t) {
+    const std::int64_t at_q = head * queries * depth, at_y = head * queries * width;
+    const std::int64_t at_k = head * keys * depth, at_v = head * keys * width;
+    Head<T>{queries,
+            keys,
+            depth,
+            width,
+            static_cast<T>(scale),
+            input<T>(q) + at_q,
+            input<T>(k) + at_k,
+            input<T>(v) + at_v}
+        .backward(input<T>(grad) + at_y, input<T>(value.y) + at_y,
+                  input<T>(value.log_sums) + head * queries, output<T>(out.q) + at_q,
+                  output<T>(out.k) + at_k, output<T>(out.v) + at_v);
   });
+}
+
+void forward_target(const Tensor& q, const Tensor& k, const Tensor& v, double scale,
+                    Attended& out) {
+  dispatch_floating("attention", q.dtype(),
+                    [&](auto zero) { attention_heads<decltype(zero)>(q, k, v, scale, out); });
+}
+
+void backward_target(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
+                     const Attended& value, double scale, AttentionGradients& out) {
+  dispatch_floating("attention_backward", q.dtype(), [&](auto zero) {
+    attention_heads_backward<decltype(zero)>(grad, q, k, v, value, scale, out);
+  });
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace ebb::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ebb::cpu {
+
+namespace {
+HWY_EXPORT(forward_target);
+HWY_EXPORT(backward_target);
+}  // namespace
+
+void attention(const Tensor& q, const Tensor& k, const Tensor& v, double scale, Attended& out) {
+  if (out.y.numel() == 0 || k.numel() == 0) return attention_reference(q, k, v, scale, out);
+  EBB_DISPATCH(forward_target)(q, k, v, scale, out);
+}
+
+void attention_backward(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
+                        const Attended& value, double scale, AttentionGradients& out) {
+  if (grad.numel() == 0 || k.numel() == 0)
+    return attention_backward_reference(grad, q, k, v, value, scale, out);
+  EBB_DISPATCH(backward_target)(grad, q, k, v, value, scale, out);
 }
 
 void add_attention_kernels(Kernels& table) {
@@ -116,3 +365,4 @@ void add_attention_kernels(Kernels& table) {
 }
 
 }  // namespace ebb::cpu
+#endif

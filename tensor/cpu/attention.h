@@ -5,13 +5,14 @@
 
 namespace ebb::cpu {
 
-void attention(const Tensor& q, const Tensor& k, const Tensor& v, double scale, Tensor& out);
+void attention(const Tensor& q, const Tensor& k, const Tensor& v, double scale, Attended& out);
 void attention_backward(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
-                        double scale, AttentionGradients& out);
+                        const Attended& value, double scale, AttentionGradients& out);
 
 void attention_reference(const Tensor& q, const Tensor& k, const Tensor& v, double scale,
-                         Tensor& out);
+                         Attended& out);
 void attention_backward_reference(const Tensor& grad, const Tensor& q, const Tensor& k,
-                                  const Tensor& v, double scale, AttentionGradients& out);
+                                  const Tensor& v, const Attended& value, double scale,
+                                  AttentionGradients& out);
 
 }  // namespace ebb::cpu

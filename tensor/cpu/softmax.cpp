@@ -6,7 +6,6 @@
 // Highway's headers in this order.
 #include <ebb/tensor/cpu/lanes-inl.h>
 #include <ebb/tensor/cpu/scratch.h>
-#include <ebb/tensor/cpu/softmax.h>
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/threads.h>
 #include <ebb/tensor/cpu/walk.h>
@@ -20,6 +19,7 @@ namespace {  // other files have functions of the same names
 struct Exponentials;
 struct Products;
 
+// y = softmax(x) along each of `rows` rows of n, or its logarithm; y may be x.
 template <class T>
 void softmax_rows(bool logarithm, const T* x, std::int64_t rows, std::int64_t n, T* y) {
   T* e = scratch<Exponentials, T>(n);
@@ -37,6 +37,7 @@ void softmax_rows(bool logarithm, const T* x, std::int64_t rows, std::int64_t n,
   }
 }
 
+// dx from y and the gradient by it; dx may be grad.
 template <class T>
 void softmax_rows_backward(bool logarithm, const T* grad, const T* y, std::int64_t rows,
                            std::int64_t n, T* dx) {
@@ -52,37 +53,6 @@ void softmax_rows_backward(bool logarithm, const T* grad, const T* y, std::int64
     }
   }
 }
-
-SoftmaxLoops<float> loops_float() { return {softmax_rows<float>, softmax_rows_backward<float>}; }
-SoftmaxLoops<double> loops_double() {
-  return {softmax_rows<double>, softmax_rows_backward<double>};
-}
-
-}  // namespace
-}  // namespace HWY_NAMESPACE
-}  // namespace ebb::cpu
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-namespace ebb::cpu {
-
-namespace {
-
-HWY_EXPORT(loops_float);
-HWY_EXPORT(loops_double);
-
-}  // namespace
-
-template <>
-SoftmaxLoops<float> softmax_loops<float>() {
-  return EBB_DISPATCH(loops_float)();
-}
-template <>
-SoftmaxLoops<double> softmax_loops<double>() {
-  return EBB_DISPATCH(loops_double)();
-}
-
-namespace {
 
 // Calls body(first, rows) for the runs of n elements along the dimension: `rows` neighbours where
 // they lie side by side, else one.
@@ -108,39 +78,61 @@ void unpack(const T* from, std::int64_t n, std::int64_t step, T* to) {
 
 struct Packed;
 
-void softmax(bool logarithm, const Tensor& x, const Along& along, Tensor& out) {
+void softmax_target(bool logarithm, const Tensor& x, const Along& along, Tensor& out) {
   const std::int64_t n = along.n, step = along.inner;
   if (x.numel() == 0) return;
   dispatch_floating("softmax", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const auto run = softmax_loops<T>().forward;
     for_rows(along, [&](std::int64_t first, std::int64_t rows) {
-      if (step == 1) return run(logarithm, input<T>(x) + first, rows, n, output<T>(out) + first);
+      if (step == 1)
+        return softmax_rows(logarithm, input<T>(x) + first, rows, n, output<T>(out) + first);
       T* row = scratch<Packed, T>(n);
       pack(input<T>(x) + first, n, step, row);
-      run(logarithm, row, 1, n, row);
+      softmax_rows(logarithm, row, 1, n, row);
       unpack(row, n, step, output<T>(out) + first);
     });
   });
 }
 
-void softmax_backward(bool logarithm, const Tensor& grad, const Tensor& y, const Along& along,
-                      Tensor& out) {
+void softmax_backward_target(bool logarithm, const Tensor& grad, const Tensor& y,
+                             const Along& along, Tensor& out) {
   const std::int64_t n = along.n, step = along.inner;
   if (y.numel() == 0) return;
   dispatch_floating("softmax_backward", y.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const auto run = softmax_loops<T>().backward;
     for_rows(along, [&](std::int64_t first, std::int64_t rows) {
       const T *gs = input<T>(grad) + first, *ys = input<T>(y) + first;
-      if (step == 1) return run(logarithm, gs, ys, rows, n, output<T>(out) + first);
+      if (step == 1)
+        return softmax_rows_backward(logarithm, gs, ys, rows, n, output<T>(out) + first);
       T *g = scratch<Packed, T>(2 * n), *value = g + n;
       pack(gs, n, step, g);
       pack(ys, n, step, value);
-      run(logarithm, g, value, 1, n, g);
+      softmax_rows_backward(logarithm, g, value, 1, n, g);
       unpack(g, n, step, output<T>(out) + first);
     });
   });
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace ebb::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ebb::cpu {
+
+namespace {
+
+HWY_EXPORT(softmax_target);
+HWY_EXPORT(softmax_backward_target);
+
+void softmax(bool logarithm, const Tensor& x, const Along& along, Tensor& out) {
+  EBB_DISPATCH(softmax_target)(logarithm, x, along, out);
+}
+
+void softmax_backward(bool logarithm, const Tensor& grad, const Tensor& y, const Along& along,
+                      Tensor& out) {
+  EBB_DISPATCH(softmax_backward_target)(logarithm, grad, y, along, out);
 }
 
 }  // namespace

@@ -69,12 +69,14 @@ const std::vector<Function> per_sample = {
     {"attention",
      [](const Tensor& x) {
        const Tensor q = x.reshape({-1, 240, 80});
-       return scaled_dot_product_attention(q, q, q).reshape(x.shape());
+       return scaled_dot_product_attention(q, q, q).y.reshape(x.shape());
      }},
     {"attention_backward",
      [](const Tensor& x) {
        const Tensor q = x.reshape({-1, 240, 80});
-       const AttentionGradients g = scaled_dot_product_attention_backward(q, q, mul(q, 2), q);
+       const Tensor k = mul(q, 2);
+       const AttentionGradients g =
+           scaled_dot_product_attention_backward(q, q, k, q, scaled_dot_product_attention(q, k, q));
        return cat({g.q, g.k, g.v}, 2).reshape({x.size(0), -1});
      }},
 };

@@ -121,8 +121,14 @@ TEST_CASE("products, normalisations and images that do not fit") {
   check_message([&] { avg_pool2d_backward(image, {4, 4, 3}); }, "input (4, 4, 3)");
   const Tensor q = of({2, 3, 4}), k = of({2, 5, 4}), v = of({2, 5, 6});
   check_message([&] { scaled_dot_product_attention(q, v, k); }, "query (2, 3, 4), key (2, 5, 6)");
-  check_message([&] { scaled_dot_product_attention_backward(q, q, k, v); },
+  const Attended y = scaled_dot_product_attention(q, k, v);
+  check_message([&] { scaled_dot_product_attention_backward(q, q, k, v, y); },
                 "gradient (2, 3, 4); it must have the output's shape (2, 3, 6)");
+  check_message(
+      [&] {
+        scaled_dot_product_attention_backward(y.y, q, k, v, {y.y, y.y});
+      },
+      "value (2, 3, 6) and log_sums (2, 3, 6); they must have the shapes (2, 3, 6)");
 }
 
 TEST_CASE("what no optimizer can train") {

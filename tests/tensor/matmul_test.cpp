@@ -81,8 +81,9 @@ TEST_CASE("attention is softmax(q k^T / sqrt d) v, its gradients the rules compo
     for (const double scale : {0.0, 0.7}) {
       const double s = scale != 0 ? scale : 1 / std::sqrt(5.0);
       const Tensor p = softmax(mul(bmm(q, k, false, true), s), -1);
-      CHECK(relative_error(scaled_dot_product_attention(q, k, v, scale), bmm(p, v)) < 1e-14);
-      const AttentionGradients dx = scaled_dot_product_attention_backward(g, q, k, v, scale);
+      const Attended value = scaled_dot_product_attention(q, k, v, scale);
+      CHECK(relative_error(value.y, bmm(p, v)) < 1e-14);
+      const AttentionGradients dx = scaled_dot_product_attention_backward(g, q, k, v, value, scale);
       const Tensor ds = mul(softmax_backward(bmm(g, v, false, true), p, -1), s);
       CHECK(relative_error(dx.q, bmm(ds, k)) < 1e-13);
       CHECK(relative_error(dx.k, bmm(ds, q, true)) < 1e-13);

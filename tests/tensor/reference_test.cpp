@@ -58,6 +58,8 @@ TEST_CASE("attention, in one block of rows and in many") {
                               {3, 1, 1, 1, 1},
                               {1, 64, 65, 16, 16},
                               {5, 7, 129, 3, 20},
+                              {1, 120, 700, 40, 40},
+                              {2, 50, 257, 16, 33},
                               {2, 128, 1, 8, 2}}) {
       const std::int64_t heads = sizes[0], queries = sizes[1], keys = sizes[2], depth = sizes[3];
       const std::int64_t width = sizes[4];
@@ -68,13 +70,15 @@ TEST_CASE("attention, in one block of rows and in many") {
       const Tensor k = numbers({heads, keys, depth}, dtype, 7);
       const Tensor v = numbers({heads, keys, width}, dtype, 11);
       const Tensor g = numbers({heads, queries, width}, dtype, 13);
-      Tensor fast = like(g), plain = like(g);
+      const Tensor row = Tensor::empty({heads, queries}, dtype);
+      Attended fast{like(g), like(row)}, plain{like(g), like(row)};
       cpu::attention(q, k, v, 0.4, fast);
       cpu::attention_reference(q, k, v, 0.4, plain);
-      CHECK(relative_error(fast, plain) < tolerance);
+      CHECK(relative_error(fast.y, plain.y) < tolerance);
+      CHECK(relative_error(fast.log_sums, plain.log_sums) < tolerance);
       AttentionGradients dfast{like(q), like(k), like(v)}, dplain{like(q), like(k), like(v)};
-      cpu::attention_backward(g, q, k, v, 0.4, dfast);
-      cpu::attention_backward_reference(g, q, k, v, 0.4, dplain);
+      cpu::attention_backward(g, q, k, v, fast, 0.4, dfast);
+      cpu::attention_backward_reference(g, q, k, v, plain, 0.4, dplain);
       CHECK(relative_error(dfast.v, dplain.v) < tolerance);
       if (keys == 1) continue;  // softmax over one key is constant: nothing but rounding is left
       CHECK(relative_error(dfast.q, dplain.q) < 2 * tolerance);
@@ -84,13 +88,13 @@ TEST_CASE("attention, in one block of rows and in many") {
 
 TEST_CASE("attention over nothing") {
   const Tensor none = Tensor::zeros({2, 0, 4}), some = Tensor::ones({2, 3, 4});
-  Tensor out = Tensor::ones({2, 3, 4});
+  Attended out{Tensor::ones({2, 3, 4}), Tensor::ones({2, 3})};
   cpu::attention(some, none, none, 1, out);
-  CHECK(values(sum(out)) == std::vector<double>{0});
-  Tensor empty = Tensor::empty({2, 0, 4});
+  CHECK(values(sum(out.y)) == std::vector<double>{0});
+  Attended empty{Tensor::empty({2, 0, 4}), Tensor::empty({2, 0})};
   cpu::attention(none, some, some, 1, empty);
   AttentionGradients gradients{like(none), like(some), like(some)};
-  cpu::attention_backward(none, none, some, some, 1, gradients);
+  cpu::attention_backward(none, none, some, some, empty, 1, gradients);
   CHECK(values(sum(gradients.k)) == std::vector<double>{0});
 }
 

@@ -70,6 +70,24 @@ HWY_INLINE V activate_vector(D d, V x, Activation activation) {
   return x;
 }
 
+// The end of a tile whose columns do not fill its vectors or whose activation is long, from its
+// sums in memory.
+template <class T>
+HWY_NOINLINE void finish_rows(const Tile<T>& tile, std::int64_t first, std::int64_t rows,
+                              std::int64_t span, T* sums) {
+  const hn::ScalableTag<T> d;
+  for (std::int64_t i = 0; i < rows; ++i, sums += span) {
+    T* target = tile.targets[first + i];
+    for (std::int64_t c = 0; tile.add && c < tile.columns; ++c) sums[c] = target[c] + sums[c];
+    for (std::int64_t j = 0; j < span; j += lanes<T>()) {
+      auto y = hn::Load(d, sums + j);
+      if (tile.bias) y = hn::Add(y, hn::LoadU(d, tile.bias + j));
+      hn::Store(activate_vector(d, y, tile.activation), d, sums + j);
+    }
+    std::copy_n(sums, tile.columns, target);
+  }
+}
+
 template <int rows, int vectors, class T>
 HWY_NOINLINE void multiply_rows(const Tile<T>& tile, std::int64_t first) {
   const hn::ScalableTag<T> d;
@@ -104,29 +122,35 @@ HWY_NOINLINE void multiply_rows(const Tile<T>& tile, std::int64_t first) {
       }
     }
   }
-  EBB_UNROLL for (int i = 0; i < rows; ++i) {
-    T* target = tile.targets[first + i];
-    EBB_UNROLL for (int j = 0; j < vectors; ++j) {
-      const std::int64_t count = std::min(n, tile.columns - j * n);
-      alignas(64) T edge[n];
-      V y = sums[i][j];
-      if (tile.add) {
-        if (count == n) {
-          y = hn::Add(hn::LoadU(d, target + j * n), y);
-        } else {
-          for (std::int64_t c = 0; c < n; ++c) edge[c] = c < count ? target[j * n + c] : T(0);
-          y = hn::Add(hn::Load(d, edge), y);
-        }
-      }
-      if (tile.bias) y = hn::Add(y, hn::LoadU(d, tile.bias + j * n));
-      if (tile.activation != Activation::none) y = activate_vector(d, y, tile.activation);
-      if (count == n) {
-        hn::StoreU(y, d, target + j * n);
-      } else {
-        hn::Store(y, d, edge);
-        for (std::int64_t c = 0; c < count; ++c) target[j * n + c] = edge[c];
-      }
+  if (tile.columns != vectors * n || tile.activation == Activation::silu) {
+    alignas(64) T values[rows * vectors * n];
+    EBB_UNROLL for (int i = 0; i < rows; ++i) {
+      EBB_UNROLL for (int j = 0; j < vectors; ++j)
+          hn::Store(sums[i][j], d, values + (i * vectors + j) * n);
     }
+    return finish_rows(tile, first, rows, vectors * n, values);
+  }
+  T* const* targets = tile.targets + first;
+  if (tile.add) {
+    EBB_UNROLL for (int i = 0; i < rows; ++i) {
+      EBB_UNROLL for (int j = 0; j < vectors; ++j) sums[i][j] =
+          hn::Add(hn::LoadU(d, targets[i] + j * n), sums[i][j]);
+    }
+  }
+  if (tile.bias) {
+    EBB_UNROLL for (int j = 0; j < vectors; ++j) {
+      const V bias = hn::LoadU(d, tile.bias + j * n);
+      EBB_UNROLL for (int i = 0; i < rows; ++i) sums[i][j] = hn::Add(sums[i][j], bias);
+    }
+  }
+  if (tile.activation == Activation::relu) {
+    EBB_UNROLL for (int i = 0; i < rows; ++i) {
+      EBB_UNROLL for (int j = 0; j < vectors; ++j) sums[i][j] =
+          activate_vector(d, sums[i][j], Activation::relu);
+    }
+  }
+  EBB_UNROLL for (int i = 0; i < rows; ++i) {
+    EBB_UNROLL for (int j = 0; j < vectors; ++j) hn::StoreU(sums[i][j], d, targets[i] + j * n);
   }
 }
 
@@ -142,11 +166,56 @@ HWY_INLINE void multiply_vectors(const Tile<T>& tile, std::int64_t first) {
 template <class T>
 void multiply_tile(const Tile<T>& tile, std::int64_t first, std::int64_t last) {
   for (; last - first >= tile_rows; first += tile_rows) multiply_vectors<tile_rows>(tile, first);
-  for (; last - first >= tile_rows / 2; first += tile_rows / 2)
+  // Four rows keep the multipliers busy, fewer do not.
+  if ((last - first) % 2 == 1 && last - first >= tile_rows / 2) {
     multiply_vectors<tile_rows / 2>(tile, first);
+    first += tile_rows / 2;
+  }
   for (; last - first >= 4; first += 4) multiply_vectors<4>(tile, first);
   for (; last - first >= 2; first += 2) multiply_vectors<2>(tile, first);
   if (first < last) multiply_vectors<1>(tile, first);
+}
+
+// Asks for `count` neighbouring values before they are used.
+template <class T>
+void prefetch(const T* from, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; i += 64 / static_cast<std::int64_t>(sizeof(T)))
+    hwy::Prefetch(from + i);
+}
+
+// row(p)[j] = from[j * pitch + p] for p below k and j below count.
+template <class T, class Row>
+void transpose(const T* from, std::int64_t pitch, std::int64_t count, std::int64_t k,
+               const Row& row) {
+  std::int64_t p = 0, aligned = 0;
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (sizeof(T) == 4) {
+    // By blocks of 4 x 4.
+    const hn::FixedTag<T, 4> d;
+    const hn::Repartition<double, decltype(d)> pairs;
+    aligned = count / 4 * 4;
+    for (; p + 4 <= k; p += 4) {
+      T *out0 = row(p), *out1 = row(p + 1), *out2 = row(p + 2), *out3 = row(p + 3);
+      for (std::int64_t j = 0; j < aligned; j += 4) {
+        const T* corner = from + j * pitch + p;
+        const auto r0 = hn::LoadU(d, corner), r1 = hn::LoadU(d, corner + pitch);
+        const auto r2 = hn::LoadU(d, corner + 2 * pitch), r3 = hn::LoadU(d, corner + 3 * pitch);
+        const auto low01 = hn::BitCast(pairs, hn::InterleaveLower(d, r0, r1));
+        const auto low23 = hn::BitCast(pairs, hn::InterleaveLower(d, r2, r3));
+        const auto high01 = hn::BitCast(pairs, hn::InterleaveUpper(d, r0, r1));
+        const auto high23 = hn::BitCast(pairs, hn::InterleaveUpper(d, r2, r3));
+        hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, low01, low23)), d, out0 + j);
+        hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, low01, low23)), d, out1 + j);
+        hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, high01, high23)), d, out2 + j);
+        hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, high01, high23)), d, out3 + j);
+      }
+    }
+  }
+#endif
+  for (std::int64_t q = 0; q < k; ++q) {
+    T* to = row(q);
+    for (std::int64_t j = q < p ? aligned : 0; j < count; ++j) to[j] = from[j * pitch + q];
+  }
 }
 
 // to[p][0..tile_columns): columns of a row of panels; zeros past `count`.
@@ -155,41 +224,23 @@ void pack_columns(const T* from, std::int64_t column_stride, std::int64_t row_st
                   std::int64_t count, std::int64_t k, T* HWY_RESTRICT to) {
   constexpr std::int64_t span = tile_columns<T>();
   if (column_stride == 1 && count == span) {
-    for (std::int64_t p = 0; p < k; ++p) std::copy_n(from + p * row_stride, span, to + p * span);
+    const hn::ScalableTag<T> d;
+    for (std::int64_t p = 0; p < k; ++p, from += row_stride, to += span) {
+      hn::StoreU(hn::LoadU(d, from), d, to);
+      hn::StoreU(hn::LoadU(d, from + lanes<T>()), d, to + lanes<T>());
+    }
     return;
   }
-  std::int64_t p = 0, aligned = 0;
-#if HWY_TARGET != HWY_SCALAR
-  if constexpr (sizeof(T) == 4) {
-    // Transposes 4 x 4 blocks.
-    const hn::FixedTag<T, 4> d;
-    const hn::Repartition<double, decltype(d)> pairs;
-    if (row_stride == 1) {
-      aligned = count / 4 * 4;
-      for (; p + 4 <= k; p += 4)
-        for (std::int64_t j = 0; j < aligned; j += 4) {
-          const T* corner = from + j * column_stride + p;
-          const auto r0 = hn::LoadU(d, corner), r1 = hn::LoadU(d, corner + column_stride);
-          const auto r2 = hn::LoadU(d, corner + 2 * column_stride);
-          const auto r3 = hn::LoadU(d, corner + 3 * column_stride);
-          const auto low01 = hn::BitCast(pairs, hn::InterleaveLower(d, r0, r1));
-          const auto low23 = hn::BitCast(pairs, hn::InterleaveLower(d, r2, r3));
-          const auto high01 = hn::BitCast(pairs, hn::InterleaveUpper(d, r0, r1));
-          const auto high23 = hn::BitCast(pairs, hn::InterleaveUpper(d, r2, r3));
-          T* out = to + p * span + j;
-          hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, low01, low23)), d, out);
-          hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, low01, low23)), d, out + span);
-          hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, high01, high23)), d, out + 2 * span);
-          hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, high01, high23)), d, out + 3 * span);
-        }
-    }
+  if (row_stride == 1) {
+    transpose(from, column_stride, count, k, [to](std::int64_t p) { return to + p * span; });
+  } else {
+    for (std::int64_t p = 0; p < k; ++p)
+      for (std::int64_t j = 0; j < count; ++j)
+        to[p * span + j] = from[j * column_stride + p * row_stride];
   }
-#endif
-  for (std::int64_t q = 0; q < k; ++q) {
-    for (std::int64_t j = q < p ? aligned : 0; j < count; ++j)
-      to[q * span + j] = from[j * column_stride + q * row_stride];
-    std::fill(to + q * span + count, to + (q + 1) * span, T(0));
-  }
+  if (count < span)
+    for (std::int64_t p = 0; p < k; ++p)
+      std::fill(to + p * span + count, to + (p + 1) * span, T(0));
 }
 
 }  // namespace HWY_NAMESPACE

@@ -30,12 +30,13 @@ std::vector<Axis> backward_axes(const ConvGeometry& g, int axis) {
 namespace {
 
 template <class T>
-void choose_and_run(const Pass<T>& pass) {
+void choose_and_run(const std::vector<Pass<T>>& passes) {
   if constexpr (std::is_same_v<T, float>) {
-    if (is_thin(pass)) return run_thin(pass);
-    if (is_narrow(pass)) return run_narrow(pass);
+    if (passes.size() == 1 && is_thin(passes[0])) return run_thin(passes[0]);
+    if (std::all_of(passes.begin(), passes.end(), is_narrow))
+      return std::for_each(passes.begin(), passes.end(), run_narrow);
   }
-  run(pass);
+  run(passes);
 }
 
 }  // namespace
@@ -46,21 +47,25 @@ void forward(const ConvGeometry& g, const T* x, const T* weight, const T* bias,
   const std::int64_t in = g.group_in(), out = g.group_out(), area = g.kernel[0] * g.kernel[1];
   const Axis rows = forward_axis(g, 0), columns = forward_axis(g, 1);
   for (std::int64_t group = 0; group < g.groups; ++group)
-    choose_and_run(Pass<T>{g.n, rows, columns, x + group * in, in, g.ci, y + group * out, out, g.co,
-                           g.ho, g.wo, weight + group * out * in * area, g.kernel[1], area,
-                           in * area, bias ? bias + group * out : nullptr, activation});
+    choose_and_run<T>({{g.n, rows, columns, x + group * in, in, g.ci, y + group * out, out, g.co,
+                        g.ho, g.wo, weight + group * out * in * area, g.kernel[1], area, area,
+                        in * area, bias ? bias + group * out : nullptr, activation}});
 }
 
 template <class T>
 void backward_data(const ConvGeometry& g, const T* dy, const T* weight, const T* bias,
                    Activation activation, T* dx) {
   const std::int64_t in = g.group_in(), out = g.group_out(), area = g.kernel[0] * g.kernel[1];
-  for (const Axis& rows : backward_axes(g, 0))
-    for (const Axis& columns : backward_axes(g, 1))
-      for (std::int64_t group = 0; group < g.groups; ++group)
-        choose_and_run(Pass<T>{g.n, rows, columns, dy + group * out, out, g.co, dx + group * in, in,
-                               g.ci, g.h, g.w, weight + group * out * in * area, g.kernel[1],
-                               in * area, area, bias ? bias + group * in : nullptr, activation});
+  const std::vector<Axis> all_rows = backward_axes(g, 0), all_columns = backward_axes(g, 1);
+  for (std::int64_t group = 0; group < g.groups; ++group) {
+    std::vector<Pass<T>> passes;
+    for (const Axis& rows : all_rows)
+      for (const Axis& columns : all_columns)
+        passes.push_back({g.n, rows, columns, dy + group * out, out, g.co, dx + group * in, in,
+                          g.ci, g.h, g.w, weight + group * out * in * area, g.kernel[1], area,
+                          in * area, area, bias ? bias + group * in : nullptr, activation});
+    choose_and_run(passes);
+  }
 }
 
 #define EBB_INSTANTIATE(T)                                                                  \

@@ -44,7 +44,7 @@ struct Pass {
   // The weight of (tap (i, j), source channel c, target channel o) is
   // weight[i * kernel_width + j + c * weight_source + o * weight_target].
   const T* weight;
-  std::int64_t kernel_width, weight_source, weight_target;
+  std::int64_t kernel_width, kernel_area, weight_source, weight_target;
   const T* bias;
   Activation activation;
 
@@ -61,8 +61,9 @@ struct Pass {
   }
 };
 
-void run(const Pass<float>& pass);
-void run(const Pass<double>& pass);
+// The lattices of one group, which differ in their axes alone.
+void run(const std::vector<Pass<float>>& passes);
+void run(const std::vector<Pass<double>>& passes);
 
 // The same for few target channels (at most 4) and unit steps: every source pixel is multiplied by
 // the weights of all taps at once, and each target pixel sums what its taps left there.

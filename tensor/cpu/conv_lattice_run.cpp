@@ -26,71 +26,116 @@ struct Zeros;
 struct Bias;
 struct Gathered;
 struct Sources;
+struct Places;
 
-// Panels of tile_columns target channels: [panel][tap][source channel][column].
+// The weights of all passes: panels of tile_columns target channels, [panel][tap][source
+// channel][column], the taps of the first pass first.
 template <class T>
-const T* pack_weights(const Pass<T>& pass) {
+struct Packed {
+  const T* panels;
+  std::int64_t pitch;  // from panel to panel
+};
+
+template <class T>
+Packed<T> pack_weights(const std::vector<Pass<T>>& passes) {
   constexpr std::int64_t width = tile_columns<T>();
-  const std::int64_t panels = (pass.target_channels + width - 1) / width;
-  const std::int64_t channels = pass.source_channels, taps = pass.taps();
-  T* packed = scratch<Weights, T>(panels * taps * channels * width);
-  parallel_for(
-      panels * taps, (1 << 14) / (channels * width + 1), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t t = begin; t < end; ++t) {
-          const std::int64_t first = t / taps * width, tap = t % taps;
-          const auto across = static_cast<std::int64_t>(pass.columns.taps.size());
-          const Tap& row = pass.rows.taps[static_cast<std::size_t>(tap / across)];
-          const Tap& column = pass.columns.taps[static_cast<std::size_t>(tap % across)];
-          const std::int64_t position = row.kernel_index * pass.kernel_width + column.kernel_index;
-          pack_columns(pass.weight + position + first * pass.weight_target, pass.weight_target,
-                       pass.weight_source, std::min(width, pass.target_channels - first), channels,
-                       packed + t * channels * width);
-        }
-      });
-  return packed;
+  const Pass<T>& any = passes[0];
+  const std::int64_t count = (any.target_channels + width - 1) / width;
+  const std::int64_t channels = any.source_channels, area = any.kernel_area;
+  const std::int64_t pitch = area * channels * width;
+  T* packed = scratch<Weights, T>(count * pitch);
+  if (area == 1) {
+    parallel_for(count, (1 << 14) / (pitch + 1), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t j = begin; j < end; ++j)
+        pack_columns(any.weight + j * width * any.weight_target, any.weight_target,
+                     any.weight_source, std::min(width, any.target_channels - j * width), channels,
+                     packed + j * pitch);
+    });
+    return {packed, pitch};
+  }
+  // The taps' weights for one pair of channels lie side by side.
+  std::int64_t* places = scratch<Places, std::int64_t>(area);
+  std::fill_n(places, area, -1);
+  std::int64_t place = 0;
+  for (const Pass<T>& pass : passes)
+    for (const Tap& row : pass.rows.taps)
+      for (const Tap& column : pass.columns.taps)
+        places[row.kernel_index * any.kernel_width + column.kernel_index] = place++;
+  parallel_for(count * channels, (1 << 14) / (area * width) + 1,
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   const std::int64_t j = i / channels, c = i % channels;
+                   const std::int64_t filled = std::min(width, any.target_channels - j * width);
+                   T* to = packed + j * pitch + c * width;
+                   T unused[width];
+                   const auto row = [&](std::int64_t tap) {
+                     return places[tap] < 0 ? unused : to + places[tap] * channels * width;
+                   };
+                   transpose(any.weight + j * width * any.weight_target + c * any.weight_source,
+                             any.weight_target, filled, area, row);
+                   if (filled < width)
+                     for (std::int64_t tap = 0; tap < area; ++tap)
+                       std::fill(row(tap) + filled, row(tap) + width, T(0));
+                 }
+               });
+  return {packed, pitch};
 }
 
-// Calls visit(p - begin, tap, pixel) for target pixels and taps in order; pixel is the source under
-// the tap, null outside the image.
+// Calls visit(p - begin, count, image, row, column) for target pixels p, p + 1, ... of one row
+// each.
 template <class T, class Visit>
-HWY_INLINE void visit_sources(const Pass<T>& pass, std::int64_t begin, std::int64_t end,
-                              const Visit& visit) {
-  const std::int64_t height = pass.rows.source_size, width = pass.columns.source_size;
-  std::int64_t column = begin % pass.columns.count;
-  std::int64_t row = begin / pass.columns.count % pass.rows.count;
-  const T* image = pass.source + begin / (pass.columns.count * pass.rows.count) * height * width *
-                                     pass.source_stride;
-  for (std::int64_t p = 0; p < end - begin; ++p) {
-    const std::int64_t top = row * pass.rows.source_step;
-    const std::int64_t left = column * pass.columns.source_step;
-    std::int64_t tap = 0;
-    for (const Tap& row_tap : pass.rows.taps) {
-      const std::int64_t h = top + row_tap.offset;
-      const bool inside = h >= 0 && h < height;
-      for (const Tap& column_tap : pass.columns.taps) {
-        const std::int64_t w = left + column_tap.offset;
-        visit(
-            p, tap++,
-            inside && w >= 0 && w < width ? image + (h * width + w) * pass.source_stride : nullptr);
-      }
-    }
-    if (++column < pass.columns.count) continue;
-    column = 0;
-    if (++row < pass.rows.count) continue;
-    row = 0;
-    image += height * width * pass.source_stride;
+HWY_INLINE void visit_rows(const Pass<T>& pass, std::int64_t begin, std::int64_t end,
+                           const Visit& visit) {
+  for (std::int64_t p = begin; p < end;) {
+    const std::int64_t column = p % pass.columns.count, rows = p / pass.columns.count;
+    const std::int64_t count = std::min(end - p, pass.columns.count - column);
+    visit(p - begin, count, rows / pass.rows.count, rows % pass.rows.count, column);
+    p += count;
   }
 }
 
-// gathered[p][tap][channel], zeros outside the image, for pixels of `channels` values (0: of
-// pass.source_channels).
-template <int channels, class T>
-void gather(const Pass<T>& pass, std::int64_t begin, std::int64_t end, T* gathered) {
-  const std::int64_t count = channels == 0 ? pass.source_channels : channels;
-  visit_sources(pass, begin, end, [&](std::int64_t, std::int64_t, const T* pixel) {
-    for (std::int64_t c = 0; c < count; ++c) gathered[c] = pixel ? pixel[c] : T(0);
-    gathered += count;
-  });
+// to[p][tap][channel], zeros outside the image.
+template <class T>
+void gather(const Pass<T>& pass, std::int64_t begin, std::int64_t end, T* to) {
+  const std::int64_t height = pass.rows.source_size, width = pass.columns.source_size;
+  visit_rows(pass, begin, end,
+             [&](std::int64_t, std::int64_t count, std::int64_t image, std::int64_t row,
+                 std::int64_t column) {
+               for (std::int64_t i = column; i < column + count; ++i)
+                 for (const Tap& row_tap : pass.rows.taps)
+                   for (const Tap& column_tap : pass.columns.taps) {
+                     const std::int64_t h = row * pass.rows.source_step + row_tap.offset;
+                     const std::int64_t w = i * pass.columns.source_step + column_tap.offset;
+                     const bool inside = h >= 0 && h < height && w >= 0 && w < width;
+                     const T* pixel =
+                         pass.source + ((image * height + h) * width + w) * pass.source_stride;
+                     for (std::int64_t c = 0; c < pass.source_channels; ++c, ++to)
+                       *to = inside ? pixel[c] : T(0);
+                   }
+             });
+}
+
+// Fills sources[tap * block_pixels + pixel].
+template <class T>
+void point(const Pass<T>& pass, std::int64_t begin, std::int64_t end, const T* zeros,
+           const T** sources) {
+  const std::int64_t height = pass.rows.source_size, width = pass.columns.source_size;
+  visit_rows(pass, begin, end,
+             [&](std::int64_t p, std::int64_t count, std::int64_t image, std::int64_t row,
+                 std::int64_t column) {
+               const T** to = sources + p;
+               for (const Tap& row_tap : pass.rows.taps) {
+                 const std::int64_t h = row * pass.rows.source_step + row_tap.offset;
+                 const bool inside = h >= 0 && h < height;
+                 const T* from = pass.source + (image * height + h) * width * pass.source_stride;
+                 for (const Tap& column_tap : pass.columns.taps) {
+                   std::int64_t w = column * pass.columns.source_step + column_tap.offset;
+                   for (std::int64_t i = 0; i < count; ++i, w += pass.columns.source_step)
+                     to[i] = inside && w >= 0 && w < width ? from + w * pass.source_stride : zeros;
+                   to += block_pixels;
+                 }
+               }
+             });
 }
 
 // Fills sources[segment * block_pixels + pixel].
@@ -98,28 +143,26 @@ template <class T>
 void find_sources(const Pass<T>& pass, std::int64_t begin, std::int64_t end, const T* zeros,
                   const T** sources) {
   const std::int64_t channels = pass.source_channels, depth = pass.taps() * channels;
-  if (channels >= few_channels) {
-    visit_sources(pass, begin, end, [&](std::int64_t p, std::int64_t tap, const T* pixel) {
-      sources[tap * block_pixels + p] = pixel ? pixel : zeros;
-    });
-    return;
-  }
+  if (channels >= few_channels) return point(pass, begin, end, zeros, sources);
   T* gathered = scratch<Gathered, T>(block_pixels * depth);
   for (std::int64_t p = 0; p < end - begin; ++p) sources[p] = gathered + p * depth;
-  if (channels == 1)
-    gather<1>(pass, begin, end, gathered);
-  else if (channels == 3)
-    gather<3>(pass, begin, end, gathered);
-  else
-    gather<0>(pass, begin, end, gathered);
+  gather(pass, begin, end, gathered);
 }
 
 template <class T>
-void run_target(const Pass<T>& pass) {
+void find_targets(const Pass<T>& pass, std::int64_t begin, std::int64_t end, T** targets) {
+  visit_rows(pass, begin, end, [&](std::int64_t p, std::int64_t count, auto...) {
+    T* first = pass.target_pixel(begin + p);
+    for (std::int64_t i = 0; i < count; ++i)
+      targets[p + i] = first + i * pass.columns.target_step * pass.target_stride;
+  });
+}
+
+template <class T>
+void run_pass(const Pass<T>& pass, const Packed<T>& weights) {
   constexpr std::int64_t width = tile_columns<T>();
   const std::int64_t channels = pass.source_channels, taps = pass.taps();
   const std::int64_t panels = (pass.target_channels + width - 1) / width;
-  const T* weights = pack_weights(pass);
   T* zeros = scratch<Zeros, T>(channels);
   std::fill_n(zeros, channels, T(0));
   T* bias = nullptr;
@@ -130,29 +173,57 @@ void run_target(const Pass<T>& pass) {
   const bool gathered = channels < few_channels;
   const std::int64_t length = gathered ? taps * channels : channels;
   const std::int64_t segments = gathered ? 1 : taps;
-  const std::int64_t run = std::max<std::int64_t>(1, depth / std::max<std::int64_t>(1, length));
+  const std::int64_t runs = std::max<std::int64_t>(1, (segments * length + depth / 2) / depth);
+  const std::int64_t run = std::max<std::int64_t>(1, (segments + runs - 1) / runs);
 
-  parallel_for(pass.pixels(), block_pixels, [&](std::int64_t begin, std::int64_t end) {
+  // As many tasks as two, three or four threads can share evenly, unless there is little to do.
+  const std::int64_t tasks = ((pass.pixels() + block_pixels - 1) / block_pixels + 11) / 12 * 12;
+  const std::int64_t grain = std::max<std::int64_t>(
+      2 * tile_rows, (pass.pixels() + tasks - 1) / std::max<std::int64_t>(1, tasks));
+  parallel_for(pass.pixels(), grain, [&](std::int64_t begin, std::int64_t end) {
     const T** sources = scratch<Sources, const T*>(std::max<std::int64_t>(1, taps) * block_pixels);
-    T *pixels[block_pixels], *targets[block_pixels];
-    for (std::int64_t p = begin; p < end; ++p) pixels[p - begin] = pass.target_pixel(p);
+    T *pixels[block_pixels], *targets[tile_rows];
+    find_targets(pass, begin, end, pixels);
     find_sources(pass, begin, end, zeros, sources);
-    for (std::int64_t s = 0; s == 0 || s < segments; s += run)
-      for (std::int64_t j = 0; j < panels; ++j) {
-        for (std::int64_t p = 0; p < end - begin; ++p) targets[p] = pixels[p] + j * width;
-        const bool last = s + run >= segments;
-        multiply_tile(Tile<T>{std::min(run, segments - s), length, sources + s * block_pixels,
-                              block_pixels, 1, weights + (j * taps * channels + s * length) * width,
-                              width, targets, std::min(width, pass.target_channels - j * width),
-                              s > 0, last && bias ? bias + j * width : nullptr,
-                              last ? pass.activation : Activation::none},
-                      0, end - begin);
+    for (std::int64_t s = 0; s == 0 || s < segments; s += run) {
+      const bool last = s + run >= segments;
+      // The pixels of a tile stay in the first cache while the panels pass by in the second.
+      for (std::int64_t p = 0; p < end - begin; p += tile_rows) {
+        const std::int64_t rows = std::min<std::int64_t>(tile_rows, end - begin - p);
+        if (s == 0)
+          for (std::int64_t i = 0; i < rows; ++i) prefetch(pixels[p + i], pass.target_channels);
+        if (!gathered)
+          for (std::int64_t t = s; t < std::min(s + run, segments); ++t)
+            for (std::int64_t i = p == 0 ? 0 : p + rows;
+                 i < std::min(p + 2 * tile_rows, end - begin); ++i)
+              prefetch(sources[t * block_pixels + i], channels);
+        for (std::int64_t j = 0; j < panels; ++j) {
+          for (std::int64_t i = 0; i < rows; ++i) targets[i] = pixels[p + i] + j * width;
+          multiply_tile(
+              Tile<T>{std::min(run, segments - s), length, sources + s * block_pixels + p,
+                      block_pixels, 1, weights.panels + j * weights.pitch + s * length * width,
+                      width, targets, std::min(width, pass.target_channels - j * width), s > 0,
+                      last && bias ? bias + j * width : nullptr,
+                      last ? pass.activation : Activation::none},
+              0, rows);
+        }
       }
+    }
   });
 }
 
-void run_float(const Pass<float>& pass) { run_target(pass); }
-void run_double(const Pass<double>& pass) { run_target(pass); }
+template <class T>
+void run_target(const std::vector<Pass<T>>& passes) {
+  if (passes.empty()) return;
+  Packed<T> weights = pack_weights(passes);
+  for (const Pass<T>& pass : passes) {
+    run_pass(pass, weights);
+    weights.panels += pass.taps() * pass.source_channels * tile_columns<T>();
+  }
+}
+
+void run_float(const std::vector<Pass<float>>& passes) { run_target(passes); }
+void run_double(const std::vector<Pass<double>>& passes) { run_target(passes); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace ebb::cpu::lattice
@@ -164,8 +235,8 @@ namespace ebb::cpu::lattice {
 HWY_EXPORT(run_float);
 HWY_EXPORT(run_double);
 
-void run(const Pass<float>& pass) { EBB_DISPATCH(run_float)(pass); }
-void run(const Pass<double>& pass) { EBB_DISPATCH(run_double)(pass); }
+void run(const std::vector<Pass<float>>& passes) { EBB_DISPATCH(run_float)(passes); }
+void run(const std::vector<Pass<double>>& passes) { EBB_DISPATCH(run_double)(passes); }
 
 }  // namespace ebb::cpu::lattice
 #endif

@@ -41,8 +41,9 @@ void forward(const ConvGeometry& g, const T* x, const T* weight, const T* bias,
 template <class T>
 void backward_data(const ConvGeometry& g, const T* dy, const T* weight, const T* bias,
                    Activation activation, T* dx);
+// db, unless it is null, is the gradient by the bias: the sum over the pixels of dy.
 template <class T>
-void backward_weights(const ConvGeometry& g, const T* dy, const T* x, T* dw);
+void backward_weights(const ConvGeometry& g, const T* dy, const T* x, T* dw, T* db);
 }  // namespace lattice
 
 }  // namespace ebb::cpu

@@ -33,8 +33,10 @@ template <class T>
 void choose_and_run(const std::vector<Pass<T>>& passes) {
   if constexpr (std::is_same_v<T, float>) {
     if (passes.size() == 1 && is_thin(passes[0])) return run_thin(passes[0]);
-    if (std::all_of(passes.begin(), passes.end(), is_narrow))
-      return std::for_each(passes.begin(), passes.end(), run_narrow);
+    if (std::all_of(passes.begin(), passes.end(), is_narrow)) {
+      for (const Pass<T>& pass : passes) run_narrow(pass);
+      return;
+    }
   }
   run(passes);
 }

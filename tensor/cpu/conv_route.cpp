@@ -92,8 +92,8 @@ void backward_weights(const Tensor& dy, const Tensor& x, const Conv2dOptions& op
       if (use_winograd(g) && g.n > 0)
         return winograd::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw),
                                           values<T>(db));
-    if (db.defined()) sum_pixels(g.n * g.ho * g.wo, g.co, values<T>(dy), values<T>(db));
-    lattice::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw));
+    lattice::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw),
+                              db.defined() ? values<T>(db) : nullptr);
   });
 }
 

@@ -24,7 +24,7 @@ namespace ebb::cpu {
 namespace HWY_NAMESPACE {
 
 constexpr std::int64_t depth = 512;
-constexpr std::int64_t block_rows = 16 * tile_rows;
+constexpr std::int64_t block_rows = 8 * tile_rows;
 
 struct PackedA;
 struct PackedB;
@@ -44,25 +44,35 @@ struct Product {
 
   void block(std::int64_t row, std::int64_t first, std::int64_t last) const {
     constexpr std::int64_t width = tile_columns<T>();
-    const std::int64_t rows = std::min(block_rows, m - row);
+    const std::int64_t end_row = std::min(row + block_rows, m);
     const std::int64_t runs = std::max<std::int64_t>(1, (k + depth - 1) / depth);
-    const T* sources[block_rows];
-    T* targets[block_rows];
+    const T* sources[tile_rows];
+    T* targets[tile_rows];
     for (std::int64_t r = 0; r < runs; ++r) {
       const std::int64_t start = r * depth, length = std::min(depth, k - start);
-      const std::int64_t step = gather_rows(row, rows, start, length, sources);
-      for (std::int64_t j = first; j < last; ++j) {
-        for (std::int64_t i = 0; i < rows; ++i) targets[i] = c + (row + i) * ldc + j * width;
-        const bool direct_panel = j < direct;
-        const T* panel = direct_panel ? b.data + start * b.row_stride + j * width
-                                      : panels + (j - direct) * width * k + start * width;
-        const bool end = r == runs - 1;
-        multiply_tile(
-            Tile<T>{1, length, sources, 0, step, panel, direct_panel ? b.row_stride : width,
-                    targets, std::min(width, n - j * width), r > 0 || epilogue.accumulate,
-                    end && bias ? bias + j * width : nullptr,
-                    end ? epilogue.activation : Activation::none},
-            0, rows);
+      const bool end = r == runs - 1;
+      // A tile's rows of a stay in the first cache while the panels pass by in the second.
+      for (std::int64_t i = row; i < end_row; i += tile_rows) {
+        const std::int64_t rows = std::min<std::int64_t>(tile_rows, end_row - i);
+        const std::int64_t step = gather_rows(i, rows, start, length, last - first, sources);
+        // What the next tile reads and this one writes comes while this one is computed.
+        if (a.column_stride == 1)
+          for (std::int64_t t = i + rows; t < std::min(i + rows + tile_rows, end_row); ++t)
+            prefetch(a.data + t * a.row_stride + start, length);
+        for (std::int64_t t = i; t < i + rows; ++t)
+          prefetch(c + t * ldc + first * width, std::min(last * width, n) - first * width);
+        for (std::int64_t j = first; j < last; ++j) {
+          for (std::int64_t t = 0; t < rows; ++t) targets[t] = c + (i + t) * ldc + j * width;
+          const bool direct_panel = j < direct;
+          const T* panel = direct_panel ? b.data + start * b.row_stride + j * width
+                                        : panels + (j - direct) * width * k + start * width;
+          multiply_tile(
+              Tile<T>{1, length, sources, 0, step, panel, direct_panel ? b.row_stride : width,
+                      targets, std::min(width, n - j * width), r > 0 || epilogue.accumulate,
+                      end && bias ? bias + j * width : nullptr,
+                      end ? epilogue.activation : Activation::none},
+              0, rows);
+        }
       }
     }
   }
@@ -70,15 +80,15 @@ struct Product {
   // Pointers to the rows of a; returns the step along k. What would fall on the same few lines of
   // the cache again and again is copied together first.
   std::int64_t gather_rows(std::int64_t row, std::int64_t rows, std::int64_t start,
-                           std::int64_t length, const T** sources) const {
+                           std::int64_t length, std::int64_t uses, const T** sources) const {
     const T* from = a.data + row * a.row_stride + start * a.column_stride;
-    const bool aliased = a.row_stride * static_cast<std::int64_t>(sizeof(T)) % 2048 == 0 &&
-                         n > 4 * tile_columns<T>();
+    const bool aliased =
+        a.row_stride * static_cast<std::int64_t>(sizeof(T)) % 4096 == 0 && uses > 4;
     if (a.column_stride < 64 && !aliased) {
       for (std::int64_t i = 0; i < rows; ++i) sources[i] = from + i * a.row_stride;
       return a.column_stride;
     }
-    T* packed = scratch<PackedA, T>(block_rows * (depth + 16));
+    T* packed = scratch<PackedA, T>(tile_rows * (depth + 16));
     if (a.column_stride == 1) {
       for (std::int64_t i = 0; i < rows; ++i) {
         sources[i] = packed + i * (depth + 16);
@@ -89,8 +99,8 @@ struct Product {
     for (std::int64_t i = 0; i < rows; ++i) sources[i] = packed + i;
     for (std::int64_t p = 0; p < length; ++p)
       for (std::int64_t i = 0; i < rows; ++i)
-        packed[p * block_rows + i] = from[p * a.column_stride + i * a.row_stride];
-    return block_rows;
+        packed[p * tile_rows + i] = from[p * a.column_stride + i * a.row_stride];
+    return tile_rows;
   }
 };
 
@@ -103,14 +113,19 @@ void gemm_target(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<T>
   // With few rows of a, copying b would cost more than it saves.
   const std::int64_t direct = b.column_stride == 1 && m <= 8 * tile_rows ? n / width : 0;
   T* panels = scratch<PackedB, T>((count - direct) * width * k);
-  const std::int64_t grain = std::max<std::int64_t>(1, (1 << 17) / (width * (k + 1)));
-  parallel_for(count - direct, grain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t j = begin; j < end; ++j) {
-      const std::int64_t column = (direct + j) * width;
-      pack_columns(b.data + column * b.column_stride, b.column_stride, b.row_stride,
-                   std::min(width, n - column), k, panels + j * width * k);
-    }
-  });
+  // Some rows of all panels at a time where b's rows are to be read on.
+  const std::int64_t rows = b.column_stride == 1 ? std::min<std::int64_t>(k, 16) : k;
+  const std::int64_t pieces = rows == 0 ? 0 : (k + rows - 1) / rows * (count - direct);
+  parallel_for(
+      pieces, (1 << 16) / (width * rows + 1) + 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t piece = begin; piece < end; ++piece) {
+          const std::int64_t j = piece % (count - direct), p = piece / (count - direct) * rows;
+          const std::int64_t column = (direct + j) * width;
+          pack_columns(b.data + column * b.column_stride + p * b.row_stride, b.column_stride,
+                       b.row_stride, std::min(width, n - column), std::min(rows, k - p),
+                       panels + (j * k + p) * width);
+        }
+      });
   T* bias = nullptr;
   if (epilogue.bias) {
     bias = scratch<Bias, T>(count * width);
@@ -119,8 +134,10 @@ void gemm_target(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<T>
 
   const Product<T> product{m, n, k, a, b, panels, direct, c, ldc, epilogue, bias};
   const std::int64_t row_blocks = (m + block_rows - 1) / block_rows;
-  // With few blocks of rows there must be enough of columns for all threads.
-  const std::int64_t most_panels = std::max<std::int64_t>(1, (row_blocks < 4 ? 128 : 1024) / width);
+  // A block's panels fit the second cache; with few blocks of rows there must be enough of columns
+  // for all threads.
+  const std::int64_t most_panels =
+      std::max<std::int64_t>(1, (1 << 17) / (width * std::clamp<std::int64_t>(k, 64, depth)));
   const std::int64_t task_panels =
       row_blocks < 4 ? std::clamp<std::int64_t>(count / 8, 1, most_panels) : most_panels;
   const std::int64_t column_blocks = (count + task_panels - 1) / task_panels;
@@ -128,8 +145,8 @@ void gemm_target(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<T>
   const std::int64_t small = 1 << 18;  // multiplications that do not pay for waking a thread
   parallel_for(tasks, m * n * k < small ? tasks : 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t) {
-      const std::int64_t first = t % column_blocks * task_panels;
-      product.block(t / column_blocks * block_rows, first, std::min(count, first + task_panels));
+      const std::int64_t first = t / row_blocks * task_panels;
+      product.block(t % row_blocks * block_rows, first, std::min(count, first + task_panels));
     }
   });
 }

@@ -60,7 +60,7 @@ void import_model(ImportOptions& options) {
   config.image = image_of(options, model);
   make_model(config);  // what it cannot take is said before anything is written
   const Trainer trainer(named_parameters(*model.unet),
-                        diffusion_objective(*model.unet, make_path(config), make_objective(config)),
+                        diffusion_objective(*model.unet, make_path(config), config.objective),
                         config.training);
   const RunFolder run = RunFolder::create(options.out, config);
   run.save_checkpoint(trainer, /*seconds=*/0, /*keep=*/1);

@@ -11,7 +11,13 @@ NLOHMANN_JSON_SERIALIZE_ENUM(Prediction, {{Prediction::epsilon, "epsilon"},
                                           {Prediction::x0, "x0"},
                                           {Prediction::v, "v"},
                                           {Prediction::flow, "flow"}})
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ObjectiveConfig, prediction, label_dropout, stratified, flip)
+NLOHMANN_JSON_SERIALIZE_ENUM(LossWeight::Kind, {{LossWeight::Kind::simple, "simple"},
+                                                {LossWeight::Kind::min_snr, "min_snr"},
+                                                {LossWeight::Kind::p2, "p2"},
+                                                {LossWeight::Kind::edm, "edm"}})
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LossWeight, kind, gamma, k, sigma_data)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ObjectiveConfig, prediction, label_dropout, stratified, weight,
+                                   flip)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainingConfig, learning_rate, warmup_steps, cosine,
                                    last_learning_rate, beta1, beta2, eps, weight_decay, clip_norm,
                                    ema_decay, accumulation, seed)
@@ -34,7 +40,6 @@ nlohmann::json to_json(const RunConfig& config) {
           {"schedule", config.schedule},
           {"timesteps", config.timesteps},
           {"objective", config.objective},
-          {"min_snr", config.min_snr},
           {"training", config.training},
           {"batch", config.batch}};
 }
@@ -53,7 +58,6 @@ RunConfig run_config_from_json(const nlohmann::json& json) {
     json.at("schedule").get_to(config.schedule);
     json.at("timesteps").get_to(config.timesteps);
     json.at("objective").get_to(config.objective);
-    config.min_snr = json.value("min_snr", 0.0);
     json.at("training").get_to(config.training);
     json.at("batch").get_to(config.batch);
     return config;
@@ -81,13 +85,6 @@ std::unique_ptr<Model> make_model(const RunConfig& config) {
               model_names);
   check_usage(classes > 0, "conditional: the data set has no classes; use --model simple");
   return std::make_unique<ConditionalUNet>(classes, options, generator);
-}
-
-ObjectiveConfig make_objective(const RunConfig& config) {
-  ObjectiveConfig objective = config.objective;
-  if (config.min_snr > 0)
-    objective.weight = {.kind = LossWeight::Kind::min_snr, .gamma = config.min_snr};
-  return objective;
 }
 
 std::vector<std::string> usable_schedules() {

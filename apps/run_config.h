@@ -23,8 +23,7 @@ struct RunConfig {
   // A schedule's name (diffusion/schedule.h), or "flow" for the straight path.
   std::string schedule = "cosine";
   std::int64_t timesteps = 1000;
-  ObjectiveConfig objective;  // but for its weight
-  double min_snr = 0;         // above 0: the gamma of min-SNR weights (diffusion/loss.h)
+  ObjectiveConfig objective;
 
   TrainingConfig training;
   std::int64_t batch = 64;
@@ -43,6 +42,5 @@ std::unique_ptr<Model> make_model(const RunConfig& config);
 Path make_path(const RunConfig& config);
 // What RunConfig::schedule can be.
 std::vector<std::string> usable_schedules();
-ObjectiveConfig make_objective(const RunConfig& config);
 
 }  // namespace ebb::apps

@@ -17,7 +17,7 @@ namespace {
 
 struct TrainOptions {
   RunConfig config;
-  std::string preset = "small", prediction = "v";
+  std::string preset = "small", prediction = "v", loss_weight = "simple";
   std::vector<std::int64_t> widths;  // none: the preset's
   std::string out;
   bool resume = false;
@@ -37,12 +37,20 @@ double progress_of(const TrainOptions& options, std::int64_t step, double second
   return std::min(progress, 1.0);
 }
 
+LossWeight usual_weight(const std::string& name) {
+  using enum LossWeight::Kind;
+  if (name == "min_snr") return {.kind = min_snr, .gamma = 5};
+  if (name == "p2") return {.kind = p2, .gamma = 1};
+  return {.kind = name == "edm" ? edm : simple};
+}
+
 RunFolder open_run(TrainOptions& options) {
   if (options.resume) return RunFolder::open(options.out);
   RunConfig& config = options.config;
   const std::unique_ptr<Dataset> data = open_dataset(config.data, Split::train);
   config.image = data->info();
   config.objective.prediction = parse_prediction(options.prediction);
+  config.objective.weight = usual_weight(options.loss_weight);
   if (config.model == "unet") {
     config.unet = unet2d_preset(options.preset, config.image.channels, data->classes());
     std::vector<std::int64_t>& widths = config.unet.block_out_channels;
@@ -79,7 +87,7 @@ void train(TrainOptions& options) {
   const std::unique_ptr<Dataset> data = open_dataset(config.data, Split::train);
   const std::unique_ptr<Model> model = make_model(config);
   Trainer trainer(named_parameters(*model),
-                  diffusion_objective(*model, make_path(config), make_objective(config)),
+                  diffusion_objective(*model, make_path(config), config.objective),
                   config.training);
   Stopwatch watch(options.resume ? run.load_checkpoint(trainer) : 0);
   if (options.resume) run.trim_metrics(trainer.steps());
@@ -179,8 +187,9 @@ void add_options(CLI::App& command, TrainOptions& o) {
   add("--label-dropout", c.objective.label_dropout, "Share of labels made the null class")
       ->check(CLI::Range(0.0, 1.0));
   add("--stratified", c.objective.stratified, "Times of a batch spread evenly (true, false)");
-  add("--min-snr", c.min_snr, "Weigh levels by min(SNR, this); 0: all alike (5 is usual)")
-      ->check(CLI::Range(0.0, 1e6));
+  add("--loss-weight", o.loss_weight,
+      "How much each level of noise counts: simple (all alike), min_snr, p2, edm")
+      ->check(CLI::IsMember({"simple", "min_snr", "p2", "edm"}));
   add("--flip", c.objective.flip, "Mirror half of the images left to right (true, false)");
   add("--batch", c.batch, "Images a step")->check(CLI::Range(1, 1'000'000));
   add("--lr", c.training.learning_rate, "Learning rate")->check(CLI::Range(0.0, 10.0));

@@ -64,11 +64,11 @@ TEST_CASE("shapes, and with min-SNR weights") {
   const std::vector<std::string> shapes{"--data", "shapes", "--size", "8", "--channels", "1"};
   check_learns(shapes, folder);
   std::vector<std::string> more = shapes;
-  more.insert(more.end(), {"--min-snr", "5"});
+  more.insert(more.end(), {"--loss-weight", "min_snr"});
   check_learns(more, weighted);
   const double plain = RunFolder::open(folder / "run").metrics()[0]["loss"];
   const RunFolder run = RunFolder::open(weighted / "run");
-  CHECK(run.config().min_snr == 5);
+  CHECK(run.config().objective.weight.kind == LossWeight::Kind::min_snr);
   CHECK(run.metrics()[0]["loss"] < 0.9 * plain);
 }
 

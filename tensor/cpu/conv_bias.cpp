@@ -33,18 +33,21 @@ void add_values_past_relu(std::int64_t count, const T* __restrict y, T* __restri
   }
 }
 
-// Calls add(at, count, run) for the values of pixels begin..end, those of few channels for several
-// pixels at once, and adds the runs to total[c].
+// Calls add(at, count, run) for the values of pixels begin..end, those of several pixels in a row,
+// and adds the runs to total[c].
 template <class T, class Add>
 void add_runs(std::int64_t begin, std::int64_t end, std::int64_t channels, const Add& add,
               double* total) {
-  const std::int64_t row = channels * (channels < 16 ? 16 : 1), last = end * channels;
+  const std::int64_t together = 1024 / std::clamp<std::int64_t>(channels, 1, 1024);
+  const std::int64_t row = channels * together, last = end * channels;
   T* run = scratch<Run, T>(row);
   for (std::int64_t at = begin * channels; at < last;) {
     std::fill_n(run, row, T(0));
     for (std::int64_t i = 0; i < run_rows && at < last; ++i, at += row)
       add(at, std::min(row, last - at), run);
-    for (std::int64_t i = 0; i < row; ++i) total[i % channels] += static_cast<double>(run[i]);
+    for (std::int64_t i = 0; i < together; ++i)
+      for (std::int64_t c = 0; c < channels; ++c)
+        total[c] += static_cast<double>(run[i * channels + c]);
   }
 }
 

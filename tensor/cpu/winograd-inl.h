@@ -156,6 +156,12 @@ template <int size>
 HWY_INLINE void find_pixels(const float* image, std::int64_t height, std::int64_t width,
                             std::int64_t channels, std::int64_t top, std::int64_t left,
                             const float* zeros, const float** pixels) {
+  if (top >= 0 && left >= 0 && top + size <= height && left + size <= width) {
+    const float* corner = image + (top * width + left) * channels;
+    for (int i = 0; i < size; ++i)
+      for (int j = 0; j < size; ++j) pixels[i * size + j] = corner + (i * width + j) * channels;
+    return;
+  }
   for (int i = 0; i < size; ++i)
     for (int j = 0; j < size; ++j) {
       const std::int64_t h = top + i, w = left + j;
@@ -166,15 +172,16 @@ HWY_INLINE void find_pixels(const float* image, std::int64_t height, std::int64_
 
 // Transforms one tile for all channels rounded up to whole vectors: to[(row * 6 + column) * pitch +
 // c] from pixels[i * from + j][c]. Meanwhile the pixels of the tile that comes next, which lie far
-// apart, come near; its first `shared` columns are in this one.
-template <int from, int rows, int shared, auto down, auto along>
+// apart, come near, in the rows that `down` uses (bits of `used`); its first `shared` columns are
+// in this one.
+template <int from, int rows, int used, int shared, auto down, auto along>
 HWY_INLINE void transform_pixels(const float* const* pixels, const float* const* next,
                                  std::int64_t channels, std::int64_t pitch, float* to) {
   constexpr std::int64_t n = lanes<float>();
   const auto some = [&](std::int64_t c, auto load) HWY_ATTR {
     transform<from, rows, 6, down, along>(
         [&](int i, int j) HWY_ATTR {
-          if (j >= shared) hwy::Prefetch(next[i * from + j] + c);
+          if ((used >> i & 1) != 0 && j >= shared) hwy::Prefetch(next[i * from + j] + c);
           return load(pixels[i * from + j] + c);
         },
         [&](int i, int j, V value)

@@ -9,6 +9,8 @@
 #include <ebb/tensor/cpu/winograd-inl.h>
 #include <ebb/tensor/cpu/winograd.h>
 
+#include <limits>
+
 HWY_BEFORE_NAMESPACE();
 namespace ebb::cpu::winograd {
 namespace HWY_NAMESPACE {
@@ -95,23 +97,37 @@ void transform_output(const Layer& layer, std::int64_t tile, const Tiling& tilin
   const std::int64_t columns = std::min<std::int64_t>(4, layer.out_width - column);
   float* to = layer.y +
               ((image * layer.out_height + row) * layer.out_width + column) * layer.target + first;
+  // No activation is a relu that starts at -inf.
+  const bool whole = rows == 4 && columns == 4 && layer.activation != Activation::silu;
+  const V least =
+      constant(layer.activation == Activation::relu ? 0 : -std::numeric_limits<float>::infinity());
+  const std::int64_t row_pitch = layer.out_width * layer.target;
   for (std::int64_t c = 0; c < channels; c += lanes<float>()) {
     const V offset = bias ? hn::LoadU(D(), bias + c) : hn::Zero(D());
-    alignas(64) float block[16 * lanes<float>()];
-    both_axes<6, 4, output_axis>(
-        [&](int i, int j) HWY_ATTR { return hn::LoadU(D(), m + (i * 6 + j) * pitch + c); },
-        [&](int i, int j, V value) HWY_ATTR {
-          hn::Store(hn::Add(value, offset), D(), block + (i * 4 + j) * lanes<float>());
+    const auto load = [&](int i, int j)
+                          HWY_ATTR { return hn::LoadU(D(), m + (i * 6 + j) * pitch + c); };
+    if (whole && channels - c >= lanes<float>()) {
+      const auto pixel = [&](int i, int j) { return to + i * row_pitch + j * layer.target + c; };
+      const auto finish = [&](V value) HWY_ATTR { return hn::Max(least, hn::Add(value, offset)); };
+      if (layer.stream)
+        both_axes<6, 4, output_axis>(load, [&](int i, int j, V value) HWY_ATTR {
+          hn::Stream(finish(value), D(), pixel(i, j));
         });
+      else
+        both_axes<6, 4, output_axis>(load, [&](int i, int j, V value) HWY_ATTR {
+          hn::StoreU(finish(value), D(), pixel(i, j));
+        });
+      continue;
+    }
+    alignas(64) float block[16 * lanes<float>()];
+    both_axes<6, 4, output_axis>(load, [&](int i, int j, V value) HWY_ATTR {
+      hn::Store(hn::Add(value, offset), D(), block + (i * 4 + j) * lanes<float>());
+    });
     for (std::int64_t i = 0; i < rows; ++i)
       for (std::int64_t j = 0; j < columns; ++j) {
-        const V value = activate_vector(D(), hn::Load(D(), block + (i * 4 + j) * lanes<float>()),
-                                        layer.activation);
-        float* pixel = to + (i * layer.out_width + j) * layer.target + c;
-        if (layer.stream)
-          hn::Stream(value, D(), pixel);
-        else
-          store_some(value, channels - c, pixel);
+        const V value = hn::Load(D(), block + (i * 4 + j) * lanes<float>());
+        store_some(activate_vector(D(), value, layer.activation), channels - c,
+                   to + i * row_pitch + j * layer.target + c);
       }
   }
 }
@@ -154,7 +170,7 @@ void convolve(const Layer& layer) {
     find(begin);
     for (std::int64_t t = begin; t < end; ++t) {
       if (t + 1 < end) find(t + 1);
-      transform_pixels<6, 6, 2, input_axis, input_axis>(
+      transform_pixels<6, 6, 0b111111, 2, input_axis, input_axis>(
           pixels[t % 2], pixels[t + 1 < end ? (t + 1) % 2 : t % 2], layer.source,
           block_tiles * pitch, v + (t - begin) * pitch);
     }

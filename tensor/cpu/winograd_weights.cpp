@@ -37,6 +37,8 @@ constexpr std::int64_t panel = 2 * vector;
 // Input channels of a register tile.
 constexpr std::int64_t sum_rows = std::min<std::int64_t>(tile_rows == 14 ? 8 : 4, vector);
 constexpr std::int64_t output_block = 128;
+// Tiles whose products are added at once: fewer would read and write the sums too often.
+constexpr std::int64_t sum_tiles_at_once = 64;
 constexpr std::int64_t pair_size = 12;
 
 std::int64_t round_up(std::int64_t count, std::int64_t unit) {
@@ -46,9 +48,9 @@ std::int64_t round_up(std::int64_t count, std::int64_t unit) {
 // Sizes of the work; none of them depends on the threads.
 struct Plan {
   Tiling tiling;
-  std::int64_t v_pitch, a_pitch;    // of a tile
-  std::int64_t du_pitch, du_size;   // of an input channel, of a xi
-  std::int64_t block, part, parts;  // tiles of a block, of a part
+  std::int64_t v_pitch, a_pitch;   // of a tile
+  std::int64_t du_pitch, du_size;  // of an input channel, of a xi
+  std::int64_t part, parts;        // tiles of a part
 
   explicit Plan(const ConvGeometry& g)
       : tiling(g.n, g.ho, g.wo),
@@ -56,11 +58,10 @@ struct Plan {
         a_pitch(round_up(std::min(g.co, output_block), panel) + 16),
         du_pitch(round_up(g.co, panel) + 16),
         du_size(round_up(g.ci, sum_rows) * du_pitch) {
-    // v and a of a block take about 400 KB.
-    block = std::clamp<std::int64_t>(100000 / (pair_size * (v_pitch + a_pitch)) / 8 * 8, 32, 128);
-    // Sums of all parts take 16 MB at most.
-    const std::int64_t most = std::clamp<std::int64_t>((1 << 22) / (36 * du_size), 1, 4);
-    part = round_up((tiling.count + most - 1) / most, block);
+    // Sums of all parts take 16 MB at most, and those of few tiles more time than they save.
+    const std::int64_t most =
+        std::clamp<std::int64_t>((1 << 22) / (36 * du_size), 1, tiling.count < 2048 ? 2 : 4);
+    part = round_up((tiling.count + most - 1) / most, sum_tiles_at_once);
     parts = (tiling.count + part - 1) / part;
   }
 };
@@ -123,13 +124,14 @@ void add_pixels(const float* const* pixels, std::int64_t channels, float* run) {
 struct Task {
   std::int64_t begin, end, first, outputs;
   float* du;   // [xi * du_size + c * du_pitch + o]
-  double* db;  // [o], by pair 0 alone
+  double* db;  // [o], by pair 1 alone, which reads every pixel; null if nobody wants it
 };
 
 template <int pair>
 void sum_tiles(const ConvGeometry& g, const Plan& plan, const float* dy, const float* x,
                const Task& task) {
-  const std::int64_t v_xi = plan.block * plan.v_pitch + 16, a_xi = plan.block * plan.a_pitch + 16;
+  const std::int64_t v_xi = sum_tiles_at_once * plan.v_pitch + 16,
+                     a_xi = sum_tiles_at_once * plan.a_pitch + 16;
   float* v = scratch<BlockInputs, float>(pair_size * v_xi);
   float* a = scratch<BlockGradients, float>(pair_size * a_xi);
   float* run = scratch<BlockBias, float>(task.outputs + vector);
@@ -139,22 +141,25 @@ void sum_tiles(const ConvGeometry& g, const Plan& plan, const float* dy, const f
   const auto find = [&](std::int64_t tile) {
     found[tile % 2].find(g, plan.tiling, dy + task.first, x, tile, zeros);
   };
+  // Of six rows of pixels the middle pairs use four, of four the outer one uses two.
+  constexpr int used_x = pair == 0 ? 0b111111 : 0b011110, used_dy = pair == 0 ? 0b1001 : 0b1111;
+  const bool with_bias = pair == 1 && task.db != nullptr;
   find(task.begin);
-  for (std::int64_t block = task.begin; block < task.end; block += plan.block) {
-    const std::int64_t count = std::min(plan.block, task.end - block);
+  for (std::int64_t block = task.begin; block < task.end; block += sum_tiles_at_once) {
+    const std::int64_t count = std::min(sum_tiles_at_once, task.end - block);
     std::fill_n(run, task.outputs + vector, 0.0f);
     for (std::int64_t t = 0; t < count; ++t) {
       const Pixels& now = found[(block + t) % 2];
       const bool last = block + t + 1 == task.end;
       if (!last) find(block + t + 1);
       const Pixels& next = found[(block + t + (last ? 0 : 1)) % 2];
-      transform_pixels<6, 2, 2, input_pair<pair>, input_axis>(now.x, next.x, g.ci, v_xi,
-                                                              v + t * plan.v_pitch);
-      transform_pixels<4, 2, 0, output_adjoint_pair<pair>, output_adjoint_axis>(
+      transform_pixels<6, 2, used_x, 2, input_pair<pair>, input_axis>(now.x, next.x, g.ci, v_xi,
+                                                                      v + t * plan.v_pitch);
+      transform_pixels<4, 2, used_dy, 0, output_adjoint_pair<pair>, output_adjoint_axis>(
           now.dy, next.dy, task.outputs, a_xi, a + t * plan.a_pitch);
-      if (pair == 0) add_pixels(now.dy, task.outputs, run);
+      if (with_bias) add_pixels(now.dy, task.outputs, run);
     }
-    if (pair == 0)
+    if (with_bias)
       for (std::int64_t o = 0; o < task.outputs; ++o)
         task.db[task.first + o] += static_cast<double>(run[o]);
     for (std::int64_t e = 0; e < pair_size; ++e) {
@@ -200,8 +205,8 @@ void backward_weights_target(const ConvGeometry& g, const float* dy, const float
                              float* db) {
   const Plan plan(g);
   float* du = scratch<Sums, float>(plan.parts * 36 * plan.du_size);
-  double* bias = scratch<BiasSums, double>(plan.parts * g.co);
-  std::fill_n(bias, plan.parts * g.co, 0.0);
+  double* bias = db ? scratch<BiasSums, double>(plan.parts * g.co) : nullptr;
+  if (db) std::fill_n(bias, plan.parts * g.co, 0.0);
   const std::int64_t blocks = (g.co + output_block - 1) / output_block;
   parallel_for(plan.parts * blocks * pairs, 1, [&](std::int64_t index, std::int64_t) {
     const std::int64_t part = index / (blocks * pairs), begin = part * plan.part;
@@ -211,7 +216,8 @@ void backward_weights_target(const ConvGeometry& g, const float* dy, const float
                                           : sum_tiles<2>;
     sum(g, plan, dy, x,
         {begin, std::min(begin + plan.part, plan.tiling.count), first,
-         std::min(output_block, g.co - first), du + part * 36 * plan.du_size, bias + part * g.co});
+         std::min(output_block, g.co - first), du + part * 36 * plan.du_size,
+         bias ? bias + part * g.co : nullptr});
   });
   parallel_for(g.ci, weight_block, [&](std::int64_t first, std::int64_t last) {
     transform_sums(g, plan, du, first, last, dw);

@@ -216,6 +216,9 @@ TEST_CASE("conv: nothing to compute") {
       conv2d_backward_weights(Tensor::zeros({0, 6, 6, 5}), Tensor::zeros({0, 8, 8, 3}), {3, 3});
   for (float value : gradients.weight.to_vector<float>()) CHECK(value == 0);
   for (float value : gradients.bias.to_vector<float>()) CHECK(value == 0);
+  const Tensor none = Tensor::zeros({2, 6, 6, 0}), image = Tensor::zeros({2, 8, 8, 3});
+  CHECK(conv2d_backward_weights(none, image, {3, 3}).bias.shape() == Shape{0});
+  CHECK(conv_relu_backward(none, none).bias.shape() == Shape{0});
 }
 
 TEST_CASE("conv: a sample's bits depend neither on its batch nor on the threads") {

@@ -114,32 +114,44 @@ void copy_rows(std::int64_t rows, std::int64_t columns, const T* from, std::int6
     for (std::int64_t j = 0; j < columns; ++j) to[j] = factor * from[j];
 }
 
-// The scores of a row become exponentials, less the largest of them and `largest`, which is
-// replaced; they are added to `totals`. Returns what sums taken so far shrink by.
+// For `rows` rows of scores (at most a tile's): their largest so far, and the factors by which what
+// was summed before shrinks. Scores from `count` up to whole vectors become the lowest.
 template <class T>
-T exponentials(T* scores, std::int64_t count, T& largest, T* totals) {
+void find_largest(T* scores, std::int64_t rows, std::int64_t count, T* largest, T* factors) {
   const hn::ScalableTag<T> d;
-  const std::int64_t whole = (count + lanes<T>() - 1) / lanes<T>() * lanes<T>();
-  std::fill(scores + count, scores + whole, std::numeric_limits<T>::lowest());
-  auto most = hn::Set(d, largest);
-  for (std::int64_t j = 0; j < whole; j += lanes<T>())
-    most = hn::Max(most, hn::Load(d, scores + j));
-  most = hn::MaxOfLanes(d, most);
-  const auto factor = exponential(d, hn::Sub(hn::Set(d, largest), most));
+  const std::int64_t end = (count - 1) / lanes<T>() * lanes<T>();  // of all vectors but the last
+  const auto inside = hn::FirstN(d, static_cast<std::size_t>(count - end));
+  for (std::int64_t i = 0; i < rows; ++i, scores += score_pitch) {
+    auto most = hn::IfThenElse(inside, hn::Load(d, scores + end),
+                               hn::Set(d, std::numeric_limits<T>::lowest()));
+    hn::Store(most, d, scores + end);
+    for (std::int64_t j = 0; j < end; j += lanes<T>())
+      most = hn::Max(most, hn::Load(d, scores + j));
+    const T now = std::max(largest[i], hn::GetLane(hn::MaxOfLanes(d, most)));
+    factors[i] = largest[i] - now;
+    largest[i] = now;
+  }
+  for (std::int64_t i = 0; i < rows; i += lanes<T>())
+    hn::Store(exponential(d, hn::Load(d, factors + i)), d, factors + i);
+}
+
+// The scores of a row become exponentials, less `largest`; adds them to `totals`.
+template <class T>
+void exponentials(T* scores, std::int64_t count, T largest, T factor, T* totals) {
+  const hn::ScalableTag<T> d;
+  const auto most = hn::Set(d, largest);
   // Small ones would be lost if they were added to the total one by one.
   auto sum = hn::Zero(d);
-  for (std::int64_t run = 0; run < whole; run += 16 * lanes<T>()) {
+  for (std::int64_t run = 0; run < count; run += 16 * lanes<T>()) {
     auto some = hn::Zero(d);
-    for (std::int64_t j = run; j < std::min(whole, run + 16 * lanes<T>()); j += lanes<T>()) {
+    for (std::int64_t j = run; j < std::min(count, run + 16 * lanes<T>()); j += lanes<T>()) {
       const auto p = exponential(d, hn::Sub(hn::Load(d, scores + j), most));
       hn::Store(p, d, scores + j);
       some = hn::Add(some, p);
     }
     sum = hn::Add(sum, some);
   }
-  hn::Store(hn::MulAdd(hn::Load(d, totals), factor, sum), d, totals);
-  largest = hn::GetLane(most);
-  return hn::GetLane(factor);
+  hn::Store(hn::MulAdd(hn::Load(d, totals), hn::Set(d, factor), sum), d, totals);
 }
 
 // Scores of a row become probabilities p, and ds, which holds dp, p (dp - mean).
@@ -202,27 +214,32 @@ struct Head {
     const Panels<T> v_panels = pack<Values>(v, keys, width, width, 1);
     const T* scaled = scaled_queries();
     const std::int64_t pitch = padded<T>(width);
-    T* scores = scratch<Scores, T>(block_queries * score_pitch);
+    T* scores = scratch<Scores, T>(tile_rows * score_pitch);
     T* sums = scratch<ValueSums, T>(block_queries * pitch);
     T* totals = scratch<Rows, T>(block_queries * (lanes<T>() + 1));
     T* largest = totals + block_queries * lanes<T>();
+    alignas(64) T factors[tile_rows + lanes<T>()] = {};
     for (std::int64_t row = 0; row < queries; row += block_queries) {
       const std::int64_t rows = std::min(block_queries, queries - row);
       std::fill_n(totals, rows * lanes<T>(), T(0));
       std::fill_n(largest, rows, std::numeric_limits<T>::lowest());
       for (std::int64_t key = 0; key < keys; key += block_keys) {
         const std::int64_t count = std::min(block_keys, keys - key);
-        multiply(rows, count, depth, scaled + row * depth, depth, 1,
-                 k_panels.from_panel(key / tile_columns<T>()), scores, score_pitch, false);
-        for (std::int64_t i = 0; i < rows; ++i) {
-          const T factor =
-              exponentials(scores + i * score_pitch, count, largest[i], totals + i * lanes<T>());
-          if (key > 0 && factor != 1) {
-            for (std::int64_t c = 0; c < width; ++c) sums[i * pitch + c] *= factor;
+        // The scores of a tile's rows stay in the first cache.
+        for (std::int64_t i = 0; i < rows; i += tile_rows) {
+          const std::int64_t tile = std::min<std::int64_t>(tile_rows, rows - i);
+          multiply(tile, count, depth, scaled + (row + i) * depth, depth, 1,
+                   k_panels.from_panel(key / tile_columns<T>()), scores, score_pitch, false);
+          find_largest(scores, tile, count, largest + i, factors);
+          for (std::int64_t t = 0; t < tile; ++t) {
+            exponentials(scores + t * score_pitch, count, largest[i + t], factors[t],
+                         totals + (i + t) * lanes<T>());
+            if (key > 0 && factors[t] != 1)
+              for (std::int64_t c = 0; c < width; ++c) sums[(i + t) * pitch + c] *= factors[t];
           }
+          multiply(tile, width, count, scores, score_pitch, 1, v_panels.from_row(key),
+                   sums + i * pitch, pitch, key > 0);
         }
-        multiply(rows, width, count, scores, score_pitch, 1, v_panels.from_row(key), sums, pitch,
-                 key > 0);
       }
       const hn::ScalableTag<T> d;
       for (std::int64_t i = 0; i < rows; ++i) {
@@ -255,13 +272,17 @@ struct Head {
       const std::int64_t count = std::min(block_keys, keys - key), j = key / tile_columns<T>();
       for (std::int64_t row = 0; row < queries; row += block_queries) {
         const std::int64_t rows = std::min(block_queries, queries - row);
-        multiply(rows, count, depth, scaled + row * depth, depth, 1, k_panels.from_panel(j), p,
-                 score_pitch, false);
-        multiply(rows, count, width, g + row * width, width, 1, v_panels.from_panel(j), ds,
-                 score_pitch, false);
-        for (std::int64_t i = 0; i < rows; ++i)
-          differentials(p + i * score_pitch, ds + i * score_pitch, count,
-                        log_sums[row + i] * unit<T>, dots[row + i]);
+        for (std::int64_t i = 0; i < rows; i += tile_rows) {
+          const std::int64_t tile = std::min<std::int64_t>(tile_rows, rows - i), q_row = row + i;
+          T *p_rows = p + i * score_pitch, *ds_rows = ds + i * score_pitch;
+          multiply(tile, count, depth, scaled + q_row * depth, depth, 1, k_panels.from_panel(j),
+                   p_rows, score_pitch, false);
+          multiply(tile, count, width, g + q_row * width, width, 1, v_panels.from_panel(j), ds_rows,
+                   score_pitch, false);
+          for (std::int64_t t = 0; t < tile; ++t)
+            differentials(p_rows + t * score_pitch, ds_rows + t * score_pitch, count,
+                          log_sums[q_row + t] * unit<T>, dots[q_row + t]);
+        }
         multiply(count, width, rows, p, 1, score_pitch, g_rows.from_row(row), v_sums, wide,
                  row > 0);
         multiply(count, depth, rows, ds, 1, score_pitch, q_rows.from_row(row), k_sums, deep,

@@ -190,14 +190,16 @@ void run_pass(const Pass<T>& pass, const Packed<T>& weights) {
       // The pixels of a tile stay in the first cache while the panels pass by in the second.
       for (std::int64_t p = 0; p < end - begin; p += tile_rows) {
         const std::int64_t rows = std::min<std::int64_t>(tile_rows, end - begin - p);
-        if (s == 0)
-          for (std::int64_t i = 0; i < rows; ++i) prefetch(pixels[p + i], pass.target_channels);
-        if (!gathered)
-          for (std::int64_t t = s; t < std::min(s + run, segments); ++t)
-            for (std::int64_t i = p == 0 ? 0 : p + rows;
-                 i < std::min(p + 2 * tile_rows, end - begin); ++i)
-              prefetch(sources[t * block_pixels + i], channels);
         for (std::int64_t j = 0; j < panels; ++j) {
+          // What comes next is asked for while this is computed.
+          const std::int64_t end_row = std::min(p + 2 * tile_rows, end - begin);
+          for (std::int64_t t = s; !gathered && t < std::min(s + run, segments); ++t)
+            for (std::int64_t i = p + (p + j == 0 ? 0 : rows) + j; i < end_row; i += panels)
+              prefetch(sources[t * block_pixels + i], channels);
+          const std::int64_t next = j + 1 < panels ? p : p + rows,
+                             column = (j + 1) % panels * width;
+          for (std::int64_t i = next; s == 0 && i < std::min(next + tile_rows, end - begin); ++i)
+            prefetch(pixels[i] + column, std::min(width, pass.target_channels - column));
           for (std::int64_t i = 0; i < rows; ++i) targets[i] = pixels[p + i] + j * width;
           multiply_tile(
               Tile<T>{std::min(run, segments - s), length, sources + s * block_pixels + p,

@@ -165,6 +165,10 @@ HWY_INLINE void multiply_vectors(const Tile<T>& tile, std::int64_t first) {
 // Rows first..last of the tile's tables; a row's bits do not depend on how rows are grouped.
 template <class T>
 void multiply_tile(const Tile<T>& tile, std::int64_t first, std::int64_t last) {
+  // One vector's sums wait for the addresses of 14 rows, of which too few fit the registers.
+  if (tile_rows >= 14 && tile.columns <= lanes<T>())
+    for (; last - first >= tile_rows / 2; first += tile_rows / 2)
+      multiply_rows<tile_rows / 2, 1>(tile, first);
   for (; last - first >= tile_rows; first += tile_rows) multiply_vectors<tile_rows>(tile, first);
   // Four rows keep the multipliers busy, fewer do not.
   if ((last - first) % 2 == 1 && last - first >= tile_rows / 2) {

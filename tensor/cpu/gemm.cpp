@@ -55,12 +55,10 @@ struct Product {
       for (std::int64_t i = row; i < end_row; i += tile_rows) {
         const std::int64_t rows = std::min<std::int64_t>(tile_rows, end_row - i);
         const std::int64_t step = gather_rows(i, rows, start, length, last - first, sources);
-        // What the next tile reads and this one writes comes while this one is computed.
-        if (a.column_stride == 1)
+        // The next tile's rows come while this one's many panels pass by.
+        if (a.column_stride == 1 && last - first > 4)
           for (std::int64_t t = i + rows; t < std::min(i + rows + tile_rows, end_row); ++t)
             prefetch(a.data + t * a.row_stride + start, length);
-        for (std::int64_t t = i; t < i + rows; ++t)
-          prefetch(c + t * ldc + first * width, std::min(last * width, n) - first * width);
         for (std::int64_t j = first; j < last; ++j) {
           for (std::int64_t t = 0; t < rows; ++t) targets[t] = c + (i + t) * ldc + j * width;
           const bool direct_panel = j < direct;

@@ -17,6 +17,8 @@ namespace HWY_NAMESPACE {
 
 // Tiles whose v, m and panel of u together stay in the second cache.
 constexpr std::int64_t block_tiles = tile_rows == 14 ? 28 : 30;
+// Few tiles are shared out evenly, as multiples of 32 mostly can be.
+constexpr std::int64_t few_tiles = 128, few_block_tiles = 32;
 
 struct Transformed;
 struct Weights;
@@ -151,12 +153,13 @@ void convolve(const Layer& layer) {
     bias = scratch<BiasPanel, float>(panels * width);
     std::fill(std::copy_n(layer.bias, layer.target, bias), bias + panels * width, 0.0f);
   }
-  parallel_for(tiling.count, block_tiles, [&](std::int64_t begin, std::int64_t end) {
-    float* v = scratch<Inputs, float>(36 * block_tiles * pitch);
-    float* m = scratch<Products, float>(36 * block_tiles * width);
-    const float* sources[36 * block_tiles];
-    float* targets[36 * block_tiles];
-    for (std::int64_t i = 0; i < 36 * block_tiles; ++i) {
+  const std::int64_t block = tiling.count <= few_tiles ? few_block_tiles : block_tiles;
+  parallel_for(tiling.count, block, [&](std::int64_t begin, std::int64_t end) {
+    float* v = scratch<Inputs, float>(36 * block * pitch);
+    float* m = scratch<Products, float>(36 * block * width);
+    const float* sources[36 * few_block_tiles];
+    float* targets[36 * few_block_tiles];
+    for (std::int64_t i = 0; i < 36 * block; ++i) {
       sources[i] = v + i * pitch;
       targets[i] = m + i * width;
     }
@@ -171,21 +174,21 @@ void convolve(const Layer& layer) {
     for (std::int64_t t = begin; t < end; ++t) {
       if (t + 1 < end) find(t + 1);
       transform_pixels<6, 6, 0b111111, 2, input_axis, input_axis>(
-          pixels[t % 2], pixels[t + 1 < end ? (t + 1) % 2 : t % 2], layer.source,
-          block_tiles * pitch, v + (t - begin) * pitch);
+          pixels[t % 2], pixels[t + 1 < end ? (t + 1) % 2 : t % 2], layer.source, block * pitch,
+          v + (t - begin) * pitch);
     }
     for (std::int64_t j = 0; j < panels; ++j) {
       const std::int64_t columns = std::min(width, layer.target - j * width);
       for (std::int64_t xi = 0; xi < 36; ++xi)
-        multiply_tile(Tile<float>{1, layer.source, sources + xi * block_tiles, 0, 1,
-                                  layer.u + (j * 36 + xi) * weight_pitch(layer.source), width,
-                                  targets + xi * block_tiles,
-                                  columns > lanes<float>() ? width : lanes<float>(), false, nullptr,
-                                  Activation::none},
-                      0, end - begin);
+        multiply_tile(
+            Tile<float>{1, layer.source, sources + xi * block, 0, 1,
+                        layer.u + (j * 36 + xi) * weight_pitch(layer.source), width,
+                        targets + xi * block, columns > lanes<float>() ? width : lanes<float>(),
+                        false, nullptr, Activation::none},
+            0, end - begin);
       for (std::int64_t t = begin; t < end; ++t)
         transform_output(layer, t, tiling, j * width, columns, m + (t - begin) * width,
-                         block_tiles * width, bias ? bias + j * width : nullptr);
+                         block * width, bias ? bias + j * width : nullptr);
     }
     if (layer.stream) hwy::FlushStream();
   });

@@ -116,6 +116,10 @@ struct Gradient {
       for (std::int64_t i = 0; i < c.images; ++i)
         copy(c.image + i, c.row, c.rows, first, count, copied + i * source_image);
       corner = copied;
+    } else if (count == g.ci) {  // tiles read it in another order than it comes
+      for (std::int64_t i = 0; i < c.images * c.rows; ++i)
+        prefetch(corner + i / c.rows * source_image + i % c.rows * g.stride[0] * source_row,
+                 source_row);
     }
 
     const std::int64_t segments = c.images * c.rows;

@@ -115,7 +115,7 @@ void gemm_target(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<T>
   const std::int64_t rows = b.column_stride == 1 ? std::min<std::int64_t>(k, 16) : k;
   const std::int64_t pieces = rows == 0 ? 0 : (k + rows - 1) / rows * (count - direct);
   parallel_for(
-      pieces, (1 << 16) / (width * rows + 1) + 1, [&](std::int64_t begin, std::int64_t end) {
+      pieces, (1 << 14) / (width * rows + 1) + 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t piece = begin; piece < end; ++piece) {
           const std::int64_t j = piece % (count - direct), p = piece / (count - direct) * rows;
           const std::int64_t column = (direct + j) * width;

@@ -160,6 +160,7 @@ TEST_CASE("conv: sizes 1 to 17, channels and kernels of every kind") {
 TEST_CASE("conv: few channels in wide rows, patches and rows that padding alone fills") {
   check_case({1, 3, 500, 3, 5, {3, 3}, {{1, 1}, {1, 1}}});
   check_case({2, 2, 301, 20, 3, {3, 3}, {{1, 1}, {1, 1}}});
+  check_case({1, 24, 260, 17, 2, {3, 3}, {{1, 1}, {1, 1}}});
   check_case({2, 12, 16, 3, 40, {4, 4}, {{4, 4}, {0, 0}}});
   check_case({2, 5, 3, 2, 33, {1, 7}, {{1, 2}, {2, 3}}});
   check_case({1, 6, 4, 4, 18, {5, 3}, {{1, 1}, {4, 2}}});

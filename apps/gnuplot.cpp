@@ -25,7 +25,7 @@ std::string quoted(const std::string& text) {
 std::string script(const std::string& output, const std::vector<Plot>& plots) {
   std::string text = fmt::format(
       "set terminal pngcairo noenhanced size {},480 font 'Sans,10'\nset output {}\n"
-      "set multiplot layout 1,{}\nset grid lc rgb '#dddddd'\nset key opaque\n",
+      "set multiplot layout 1,{}\nset grid lc rgb '#dddddd'\nset key outside bottom center horizontal\n",
       640 * plots.size(), quoted(output), plots.size());
   constexpr const char* colors[] = {"#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee",
                                     "#aa3377", "#000000", "#ee7733", "#999933", "#bbbbbb"};

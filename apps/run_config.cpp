@@ -16,8 +16,7 @@ NLOHMANN_JSON_SERIALIZE_ENUM(LossWeight::Kind, {{LossWeight::Kind::simple, "simp
                                                 {LossWeight::Kind::p2, "p2"},
                                                 {LossWeight::Kind::edm, "edm"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LossWeight, kind, gamma, k, sigma_data)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ObjectiveConfig, prediction, label_dropout, stratified, weight,
-                                   flip)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ObjectiveConfig, prediction, label_dropout, stratified, flip)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainingConfig, learning_rate, warmup_steps, cosine,
                                    last_learning_rate, beta1, beta2, eps, weight_decay, clip_norm,
                                    ema_decay, accumulation, seed)
@@ -40,6 +39,7 @@ nlohmann::json to_json(const RunConfig& config) {
           {"schedule", config.schedule},
           {"timesteps", config.timesteps},
           {"objective", config.objective},
+          {"loss_weight", config.objective.weight},
           {"training", config.training},
           {"batch", config.batch}};
 }
@@ -58,6 +58,7 @@ RunConfig run_config_from_json(const nlohmann::json& json) {
     json.at("schedule").get_to(config.schedule);
     json.at("timesteps").get_to(config.timesteps);
     json.at("objective").get_to(config.objective);
+    config.objective.weight = json.value("loss_weight", LossWeight());
     json.at("training").get_to(config.training);
     json.at("batch").get_to(config.batch);
     return config;

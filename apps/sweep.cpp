@@ -98,7 +98,7 @@ std::vector<Plot> plots(const SweepOptions& options, const std::vector<Json>& ro
   Plot distance{.title = "Frechet distance to the test images",
                 .x_label = x_label,
                 .log_x = by_steps,
-                .log_y = true};
+                .log_y = by_steps || by_guidance};
   Plot shares{.title = "Accuracy, precision, recall", .x_label = x_label, .log_x = by_steps};
   const char *frechet = "frechet_distance", *accuracy = "accuracy", *recall = "recall";
   if (by_steps) {

@@ -193,7 +193,7 @@ class OperatorCases {
             [](const Inputs& in) { return linear(in[0], in[1]); });
     (*this)("attention", {normal({2, 3, 4, 3}), normal({2, 3, 5, 3}), normal({2, 3, 5, 2})},
             [](const Inputs& in) { return scaled_dot_product_attention(in[0], in[1], in[2]); });
-    (*this)("attention with a scale", {normal({4, 3}), normal({1, 3}), normal({1, 3})},
+    (*this)("attention with a scale", {normal({4, 3}), normal({2, 3}), normal({2, 3})},
             [](const Inputs& in) { return scaled_dot_product_attention(in[0], in[1], in[2], 2); });
   }
 

@@ -84,6 +84,9 @@ void train(TrainOptions& options) {
   if (options.steps == 0 && options.minutes == 0) options.steps = default_steps;
   const RunFolder run = open_run(options);
   const RunConfig& config = run.config();
+  check_usage(!config.data.data.empty(),
+              "{}: a run without images to train on; import its model again with --data",
+              run.path());
   const std::unique_ptr<Dataset> data = open_dataset(config.data, Split::train);
   const std::unique_ptr<Model> model = make_model(config);
   Trainer trainer(named_parameters(*model),

@@ -22,8 +22,10 @@ struct DiffusersModel {
   std::unique_ptr<UNet2D> unet;
   std::int64_t height = 0, width = 0;  // of its images, before the stem; 0: not said
 };
+// A file that is missing or damaged, an option that UNet2D lacks and weights that do not fit are an
+// Error that names them.
 DiffusersModel read_diffusers_model(const std::string& folder);
-// The folder is made where there is none.
+// The folder is made where there is none; an Error where that fails.
 void write_diffusers_model(const DiffusersModel& model, const std::string& folder);
 
 }  // namespace ebb::apps

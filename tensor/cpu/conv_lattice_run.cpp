@@ -1,6 +1,5 @@
 // A lattice's convolution by tiles (tile-inl.h): the rows of a tile are target pixels, its sources
-// the pixels under their taps, one segment a tap. Nothing is copied; only where pixels have few
-// channels are those under the taps gathered side by side, so that segments are not too short.
+// the pixels under their taps, one segment a tap. Nothing is copied.
 #include <ebb/tensor/cpu/simd.h>
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ebb/tensor/cpu/conv_lattice_run.cpp"
@@ -18,13 +17,11 @@ namespace HWY_NAMESPACE {
 using namespace cpu::HWY_NAMESPACE;
 
 constexpr std::int64_t block_pixels = 8 * tile_rows;
-constexpr std::int64_t few_channels = 16;
 constexpr std::int64_t depth = 512;  // products in one run of sums, about
 
 struct Weights;
 struct Zeros;
 struct Bias;
-struct Gathered;
 struct Sources;
 struct Places;
 
@@ -94,31 +91,10 @@ HWY_INLINE void visit_rows(const Pass<T>& pass, std::int64_t begin, std::int64_t
   }
 }
 
-// to[p][tap][channel], zeros outside the image.
-template <class T>
-void gather(const Pass<T>& pass, std::int64_t begin, std::int64_t end, T* to) {
-  const std::int64_t height = pass.rows.source_size, width = pass.columns.source_size;
-  visit_rows(pass, begin, end,
-             [&](std::int64_t, std::int64_t count, std::int64_t image, std::int64_t row,
-                 std::int64_t column) {
-               for (std::int64_t i = column; i < column + count; ++i)
-                 for (const Tap& row_tap : pass.rows.taps)
-                   for (const Tap& column_tap : pass.columns.taps) {
-                     const std::int64_t h = row * pass.rows.source_step + row_tap.offset;
-                     const std::int64_t w = i * pass.columns.source_step + column_tap.offset;
-                     const bool inside = h >= 0 && h < height && w >= 0 && w < width;
-                     const T* pixel =
-                         pass.source + ((image * height + h) * width + w) * pass.source_stride;
-                     for (std::int64_t c = 0; c < pass.source_channels; ++c, ++to)
-                       *to = inside ? pixel[c] : T(0);
-                   }
-             });
-}
-
 // Fills sources[tap * block_pixels + pixel].
 template <class T>
-void point(const Pass<T>& pass, std::int64_t begin, std::int64_t end, const T* zeros,
-           const T** sources) {
+void find_sources(const Pass<T>& pass, std::int64_t begin, std::int64_t end, const T* zeros,
+                  const T** sources) {
   const std::int64_t height = pass.rows.source_size, width = pass.columns.source_size;
   visit_rows(pass, begin, end,
              [&](std::int64_t p, std::int64_t count, std::int64_t image, std::int64_t row,
@@ -136,17 +112,6 @@ void point(const Pass<T>& pass, std::int64_t begin, std::int64_t end, const T* z
                  }
                }
              });
-}
-
-// Fills sources[segment * block_pixels + pixel].
-template <class T>
-void find_sources(const Pass<T>& pass, std::int64_t begin, std::int64_t end, const T* zeros,
-                  const T** sources) {
-  const std::int64_t channels = pass.source_channels, depth = pass.taps() * channels;
-  if (channels >= few_channels) return point(pass, begin, end, zeros, sources);
-  T* gathered = scratch<Gathered, T>(block_pixels * depth);
-  for (std::int64_t p = 0; p < end - begin; ++p) sources[p] = gathered + p * depth;
-  gather(pass, begin, end, gathered);
 }
 
 template <class T>
@@ -170,11 +135,8 @@ void run_pass(const Pass<T>& pass, const Packed<T>& weights) {
     bias = scratch<Bias, T>(panels * width);
     std::fill(std::copy_n(pass.bias, pass.target_channels, bias), bias + panels * width, T(0));
   }
-  const bool gathered = channels < few_channels;
-  const std::int64_t length = gathered ? taps * channels : channels;
-  const std::int64_t segments = gathered ? 1 : taps;
-  const std::int64_t runs = std::max<std::int64_t>(1, (segments * length + depth / 2) / depth);
-  const std::int64_t run = std::max<std::int64_t>(1, (segments + runs - 1) / runs);
+  const std::int64_t runs = std::max<std::int64_t>(1, (taps * channels + depth / 2) / depth);
+  const std::int64_t run = std::max<std::int64_t>(1, (taps + runs - 1) / runs);
 
   // As many tasks as two, three or four threads can share evenly, unless there is little to do.
   const std::int64_t tasks = ((pass.pixels() + block_pixels - 1) / block_pixels + 11) / 12 * 12;
@@ -185,15 +147,15 @@ void run_pass(const Pass<T>& pass, const Packed<T>& weights) {
     T *pixels[block_pixels], *targets[tile_rows];
     find_targets(pass, begin, end, pixels);
     find_sources(pass, begin, end, zeros, sources);
-    for (std::int64_t s = 0; s == 0 || s < segments; s += run) {
-      const bool last = s + run >= segments;
+    for (std::int64_t s = 0; s == 0 || s < taps; s += run) {
+      const bool last = s + run >= taps;
       // The pixels of a tile stay in the first cache while the panels pass by in the second.
       for (std::int64_t p = 0; p < end - begin; p += tile_rows) {
         const std::int64_t rows = std::min<std::int64_t>(tile_rows, end - begin - p);
         for (std::int64_t j = 0; j < panels; ++j) {
           // What comes next is asked for while this is computed.
           const std::int64_t end_row = std::min(p + 2 * tile_rows, end - begin);
-          for (std::int64_t t = s; !gathered && t < std::min(s + run, segments); ++t)
+          for (std::int64_t t = s; t < std::min(s + run, taps); ++t)
             for (std::int64_t i = p + (p + j == 0 ? 0 : rows) + j; i < end_row; i += panels)
               prefetch(sources[t * block_pixels + i], channels);
           const std::int64_t next = j + 1 < panels ? p : p + rows,
@@ -202,8 +164,8 @@ void run_pass(const Pass<T>& pass, const Packed<T>& weights) {
             prefetch(pixels[i] + column, std::min(width, pass.target_channels - column));
           for (std::int64_t i = 0; i < rows; ++i) targets[i] = pixels[p + i] + j * width;
           multiply_tile(
-              Tile<T>{std::min(run, segments - s), length, sources + s * block_pixels + p,
-                      block_pixels, 1, weights.panels + j * weights.pitch + s * length * width,
+              Tile<T>{std::min(run, taps - s), channels, sources + s * block_pixels + p,
+                      block_pixels, 1, weights.panels + j * weights.pitch + s * channels * width,
                       width, targets, std::min(width, pass.target_channels - j * width), s > 0,
                       last && bias ? bias + j * width : nullptr,
                       last ? pass.activation : Activation::none},

@@ -56,14 +56,20 @@ HWY_INLINE void output_adjoint_pair(const V* y, V* m) {
   }
 }
 
+// Six values, which pairs of rows work out: 0 and 5, 1 and 2, 3 and 4.
+template <auto outer, auto second, auto third>
+HWY_INLINE void by_pairs(const V* d, V* y) {
+  V ends[2];
+  outer(d, ends);
+  second(d, y + 1);
+  third(d, y + 3);
+  y[0] = ends[0];
+  y[5] = ends[1];
+}
+
 // y = B^T d
 HWY_INLINE void input_axis(const V* d, V* y) {
-  V first[2];
-  input_pair<0>(d, first);
-  input_pair<1>(d, y + 1);
-  input_pair<2>(d, y + 3);
-  y[0] = first[0];
-  y[5] = first[1];
+  by_pairs<input_pair<0>, input_pair<1>, input_pair<2>>(d, y);
 }
 
 // y = A^T m
@@ -78,12 +84,7 @@ HWY_INLINE void output_axis(const V* m, V* y) {
 
 // m = A y
 HWY_INLINE void output_adjoint_axis(const V* y, V* m) {
-  V first[2];
-  output_adjoint_pair<0>(y, first);
-  output_adjoint_pair<1>(y, m + 1);
-  output_adjoint_pair<2>(y, m + 3);
-  m[0] = first[0];
-  m[5] = first[1];
+  by_pairs<output_adjoint_pair<0>, output_adjoint_pair<1>, output_adjoint_pair<2>>(y, m);
 }
 
 // u = G w

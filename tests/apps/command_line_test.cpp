@@ -11,23 +11,9 @@
 #include <regex>
 
 using namespace ebb;
+using test::check_refused;
 using test::Outcome;
 using test::run_program;
-
-namespace {
-
-// One line on stderr that begins with "ebb: " and has `words`; nothing on stdout.
-void check_refused(const std::vector<std::string>& arguments, int code, const char* words) {
-  const Outcome outcome = run_program(arguments);
-  CAPTURE(fmt::format("{}", fmt::join(arguments, " ")));
-  CHECK(outcome.code == code);
-  CHECK(outcome.err.starts_with("ebb: "));
-  CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
-  CHECK_MESSAGE(outcome.err.find(words) != std::string::npos, outcome.err);
-  CHECK(outcome.out.empty());
-}
-
-}  // namespace
 
 TEST_SUITE_BEGIN("apps command line");
 

@@ -25,10 +25,9 @@ using Arguments = std::vector<std::string>;
 const std::string& tiny_run() {
   static const TemporaryFolder folder;
   static const std::string path = [] {
-    const Outcome outcome = run_program({"train", "--data", "shapes", "--size", "8", "--channels",
-                                         "1", "--batch", "4", "--out", folder / "run", "--preset",
-                                         "tiny", "--steps", "2", "--log-every", "1"});
-    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+    test::succeed({"train", "--data", "shapes", "--size", "8", "--channels", "1", "--batch", "4",
+                   "--out", folder / "run", "--preset", "tiny", "--steps", "2", "--log-every",
+                   "1"});
     return folder / "run";
   }();
   return path;
@@ -132,9 +131,8 @@ TEST_CASE("sample: uses that contradict each other, or miss something, are told"
 
 TEST_CASE("plot samplers: a row for each, with its name") {
   const TemporaryFolder folder;
-  const Outcome outcome = run_program({"plot", "samplers", tiny_run(), "--out", folder / "all.png",
-                                       "--steps", "1,2", "--count", "2"});
-  REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+  test::succeed({"plot", "samplers", tiny_run(), "--out", folder / "all.png", "--steps", "1,2",
+                 "--count", "2"});
   const Image image = read_png(folder / "all.png");
   const auto rows = static_cast<std::int64_t>(samplers().size());
   CHECK(image.height == (rows * 10 - 2) * 2 + apps::text_height(2) + 4);

@@ -30,12 +30,10 @@ struct EvaluatedRun {
 const EvaluatedRun& evaluated_run() {
   static const EvaluatedRun* const run = [] {
     static EvaluatedRun made;
-    const Outcome outcome = run_program(
-        {"train",     "--data",  "shapes", "--size",       "8",    "--channels",
-         "1",         "--batch", "4",      "--preset",     "tiny", "--steps",
-         "4",         "--keep",  "1",      "--save-every", "2",    "--keep-every-minutes",
-         "0.0000001", "--out",   made.path});
-    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+    test::succeed({"train",     "--data",  "shapes", "--size",       "8",    "--channels",
+                   "1",         "--batch", "4",      "--preset",     "tiny", "--steps",
+                   "4",         "--keep",  "1",      "--save-every", "2",    "--keep-every-minutes",
+                   "0.0000001", "--out",   made.path});
     return &made;
   }();
   return *run;

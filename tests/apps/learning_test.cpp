@@ -46,8 +46,7 @@ void check_learns(const std::vector<std::string>& data, const TemporaryFolder& f
       "16",    "--steps",     "120", "--warmup",     "5",    "--lr",
       "0.01",  "--log-every", "10",  "--save-every", "1000"};
   arguments.insert(arguments.end(), data.begin(), data.end());
-  const test::Outcome outcome = test::run_program(arguments);
-  REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+  test::succeed(arguments);
   const std::vector<nlohmann::json> metrics = RunFolder::open(out).metrics();
   REQUIRE(metrics.size() == 12);
   const double first = metrics.front()["loss"], last = metrics.back()["loss"];

@@ -1,3 +1,5 @@
+#include <doctest/doctest.h>
+#include <ebb/tensor/error.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -6,17 +8,11 @@
 #include <tests/paths.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
-#include <fstream>
-#include <iterator>
 
 namespace ebb::test {
 namespace {
-
-std::string contents(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 void redirect(const std::string& path, int descriptor) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
@@ -51,7 +47,23 @@ Outcome run_program(const std::vector<std::string>& arguments, const RunOptions&
   int status = 0;
   ::waitpid(child, &status, 0);
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  return {code, options.stdout_to.empty() ? contents(out) : "", contents(folder / "err")};
+  return {code, options.stdout_to.empty() ? contents_of(out) : "", contents_of(folder / "err")};
+}
+
+Outcome succeed(const std::vector<std::string>& arguments) {
+  const Outcome outcome = run_program(arguments);
+  REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+  return outcome;
+}
+
+void check_refused(const std::vector<std::string>& arguments, int code, const std::string& words) {
+  const Outcome outcome = run_program(arguments);
+  CAPTURE(fmt::format("{}", fmt::join(arguments, " ")));
+  CHECK(outcome.code == code);
+  CHECK(outcome.err.starts_with("ebb: "));
+  CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
+  CHECK_MESSAGE(outcome.err.find(words) != std::string::npos, outcome.err);
+  CHECK(outcome.out.empty());
 }
 
 }  // namespace ebb::test

@@ -23,4 +23,10 @@ struct RunOptions {
 
 Outcome run_program(const std::vector<std::string>& arguments, const RunOptions& options = {});
 
+// The same; an exit code other than 0 ends the test case.
+Outcome succeed(const std::vector<std::string>& arguments);
+// Checks that it ends with `code`, nothing on stdout and one line on stderr, which begins with
+// "ebb: " and has `words`.
+void check_refused(const std::vector<std::string>& arguments, int code, const std::string& words);
+
 }  // namespace ebb::test

@@ -48,8 +48,7 @@ void check_same_bits(const std::string& a, const std::string& b) {
 const std::string& trained_run() {
   static const TemporaryFolder folder;
   static const std::string path = [] {
-    const Outcome outcome = run_program(training(folder / "run", {"--steps", "6"}));
-    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+    test::succeed(training(folder / "run", {"--steps", "6"}));
     return folder / "run";
   }();
   return path;
@@ -93,9 +92,8 @@ TEST_CASE("train: stopped and resumed, the same bits as without a stop") {
   copy_run(path);
   for (const char* step : {"4", "5", "6"})
     fs::remove_all(path + "/checkpoints/step-0000000" + step);
-  const Outcome outcome = run_program(
+  test::succeed(
       {"train", "--resume", "--out", path, "--steps", "6", "--log-every", "1", "--threads", "3"});
-  REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
   for (const char* file : {"raw", "ema", "state"}) {
     const std::string name = std::string("/checkpoints/step-00000006/") + file + ".safetensors";
     check_same_bits(trained_run() + name, path + name);
@@ -167,8 +165,7 @@ TEST_CASE("sample: the same bits in any batch, for any threads; labels beside") 
                         "7",         "--steps",     "3",         "--seed",      "5",
                         "--classes", "3,1",         "--sampler", "euler_a"};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    const Outcome outcome = run_program(arguments);
-    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+    const Outcome outcome = test::succeed(arguments);
     CHECK(outcome.out.starts_with(folder / name + "\n"));
   };
   sample("a.npy", {"--batch", "7", "--threads", "1"});
@@ -193,8 +190,7 @@ TEST_CASE("sample: guidance away from a class, and in an interval") {
                         "--classes", "3,1",         "--clip",    "none",
                         "--weights", "raw",         "--guidance"};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    const Outcome outcome = run_program(arguments);
-    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+    test::succeed(arguments);
     return read_npy(folder / "x.npy");
   };
   const Tensor plain = sample({"1"}), guided = sample({"4"});

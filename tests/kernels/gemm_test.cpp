@@ -54,24 +54,31 @@ TEST_CASE_TEMPLATE("gemm is the plain loop on odd sizes", T, float, double) {
   compare<T>(1, 1, 2000, false, false, false, false, Activation::none);
   compare<T>(1000, 3, 5, true, true, false, false, Activation::none);
   compare<T>(3, 1100, 5, true, true, true, false, Activation::silu);
+  for (bool accumulate : {false, true}) {
+    compare<T>(29, 45, 700, true, false, accumulate, false, Activation::none);
+    compare<T>(130, 33, 600, false, true, accumulate, false, Activation::none);
+  }
 }
 
 TEST_CASE_TEMPLATE("a gemm's bits depend on its row, its column and k alone", T, float, double) {
-  const std::int64_t m = 61, n = 75, k = 300;
-  const auto a = numbers<T>(m * k, 5), b = numbers<T>(k * n, 6);
-  std::vector<T> whole(m * n), part(1);
+  const std::int64_t m = 61, n = 75;
   const int threads = thread_count();
-  gemm(m, n, k, {a.data(), k, 1}, {b.data(), n, 1}, whole.data(), n);
-  for (int count : {1, 2, 3}) {
-    set_thread_count(count);
-    std::vector<T> again(m * n);
-    gemm(m, n, k, {a.data(), k, 1}, {b.data(), n, 1}, again.data(), n);
-    CHECK(again == whole);
-  }
-  set_thread_count(threads);
-  for (std::int64_t i = 0; i < m; i += 7)
-    for (std::int64_t j = 0; j < n; j += 5) {
-      gemm(1, 1, k, {a.data() + i * k, k, 1}, {b.data() + j, n, 1}, part.data(), 1);
-      CHECK(part[0] == whole[i * n + j]);
+  for (std::int64_t k : {300, 9000}) {
+    CAPTURE(k);
+    const auto a = numbers<T>(m * k, 5), b = numbers<T>(k * n, 6);
+    std::vector<T> whole(m * n), part(1);
+    gemm(m, n, k, {a.data(), k, 1}, {b.data(), n, 1}, whole.data(), n);
+    for (int count : {1, 2, 3}) {
+      set_thread_count(count);
+      std::vector<T> again(m * n);
+      gemm(m, n, k, {a.data(), k, 1}, {b.data(), n, 1}, again.data(), n);
+      CHECK(again == whole);
     }
+    set_thread_count(threads);
+    for (std::int64_t i = 0; i < m; i += 7)
+      for (std::int64_t j = 0; j < n; j += 5) {
+        gemm(1, 1, k, {a.data() + i * k, k, 1}, {b.data() + j, n, 1}, part.data(), 1);
+        CHECK(part[0] == whole[i * n + j]);
+      }
+  }
 }

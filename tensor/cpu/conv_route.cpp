@@ -5,6 +5,7 @@
 #include <ebb/tensor/cpu/environment.h>
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/winograd.h>
+#include <ebb/tensor/cpu/winograd_tiles.h>
 
 #include <atomic>
 #include <type_traits>
@@ -30,8 +31,8 @@ namespace {
 // Winograd's transforms pay when there are channels to sum over and images fill their tiles.
 bool use_winograd(const ConvGeometry& g) {
   if (exact_convolutions() || !winograd::fits(g)) return false;
-  const std::int64_t tiles = (g.ho + 3) / 4 * ((g.wo + 3) / 4);
-  return g.ci >= 16 && g.co >= 16 && g.ho * g.wo >= 32 && 36 * tiles * 2 <= g.ho * g.wo * 9;
+  const std::int64_t points = winograd::Axis(g.ho).points() * winograd::Axis(g.wo).points();
+  return g.ci >= 16 && g.co >= 16 && g.ho * g.wo >= 32 && points * 2 <= g.ho * g.wo * 9;
 }
 
 // From x (n,h,w,ci), weight (co, ci/groups, kh, kw) and y (n,ho,wo,co).

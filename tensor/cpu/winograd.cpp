@@ -8,6 +8,7 @@
 #include <ebb/tensor/cpu/threads.h>
 #include <ebb/tensor/cpu/winograd-inl.h>
 #include <ebb/tensor/cpu/winograd.h>
+#include <ebb/tensor/cpu/winograd_tiles.h>
 
 #include <limits>
 
@@ -18,7 +19,7 @@ namespace HWY_NAMESPACE {
 // Tiles whose v, m and panel of u together stay in the second cache.
 constexpr std::int64_t block_tiles = tile_rows == 14 ? 28 : 30;
 // Few tiles are shared out evenly, as multiples of 32 mostly can be.
-constexpr std::int64_t few_tiles = 128, few_block_tiles = 32;
+constexpr std::int64_t few_tiles = 256, most_block_tiles = 32;
 
 struct Transformed;
 struct Weights;
@@ -60,7 +61,7 @@ void transform_weights(const ConvGeometry& g, const float* weight, bool forward,
         pack_columns(weight + (c * target + first) * 9, 9, 1, count, 9, packed);
       float* to = u + panel * 36 * weight_pitch(source) + c * width;
       for (std::int64_t lane = 0; lane < width; lane += lanes<float>()) {
-        both_axes<3, 6, weight_axis>(
+        transform<3, 3, 6, 6, weight_axis, weight_axis>(
             [&](int i, int j) HWY_ATTR {
               const int tap = forward ? i * 3 + j : 8 - i * 3 - j;
               return hn::LoadU(D(), packed + tap * width + lane);
@@ -88,50 +89,111 @@ const float* find_weights(const ConvGeometry& g, const float* weight, const Weig
   return u;
 }
 
+// What the blocks of a layer share.
+struct Convolution {
+  const Layer& layer;
+  Tiling tiling;
+  std::int64_t block;         // the most tiles of one
+  std::int64_t pitch;         // of a tile's v
+  const float *zeros, *bias;  // a pixel outside; padded to whole panels, or null
+};
+
 // y of one tile, `channels` of them from `first` on, from its m[xi * pitch].
-void transform_output(const Layer& layer, std::int64_t tile, const Tiling& tiling,
-                      std::int64_t first, std::int64_t channels, const float* m, std::int64_t pitch,
+template <int row_points, int column_points>
+void transform_output(const Layer& layer, const Place& place, std::int64_t first,
+                      std::int64_t channels, const float* m, std::int64_t pitch,
                       const float* bias) {
-  const std::int64_t row = tile / tiling.columns % tiling.rows * 4;
-  const std::int64_t column = tile % tiling.columns * 4;
-  const std::int64_t image = tile / (tiling.rows * tiling.columns);
-  const std::int64_t rows = std::min<std::int64_t>(4, layer.out_height - row);
-  const std::int64_t columns = std::min<std::int64_t>(4, layer.out_width - column);
+  constexpr int height = row_points - 2, width = column_points - 2;
+  constexpr auto down = output_axis<row_points>, along = output_axis<column_points>;
+  const std::int64_t rows = std::min<std::int64_t>(height, layer.out_height - place.row);
+  const std::int64_t columns = std::min<std::int64_t>(width, layer.out_width - place.column);
   float* to = layer.y +
-              ((image * layer.out_height + row) * layer.out_width + column) * layer.target + first;
+              ((place.image * layer.out_height + place.row) * layer.out_width + place.column) *
+                  layer.target +
+              first;
   // No activation is a relu that starts at -inf.
-  const bool whole = rows == 4 && columns == 4 && layer.activation != Activation::silu;
+  const bool whole = rows == height && columns == width && layer.activation != Activation::silu;
   const V least =
       constant(layer.activation == Activation::relu ? 0 : -std::numeric_limits<float>::infinity());
   const std::int64_t row_pitch = layer.out_width * layer.target;
   for (std::int64_t c = 0; c < channels; c += lanes<float>()) {
     const V offset = bias ? hn::LoadU(D(), bias + c) : hn::Zero(D());
-    const auto load = [&](int i, int j)
-                          HWY_ATTR { return hn::LoadU(D(), m + (i * 6 + j) * pitch + c); };
+    const auto tile = [&](auto store) HWY_ATTR {
+      transform<row_points, column_points, height, width, down, along>(
+          [&](int i, int j) HWY_ATTR { return hn::LoadU(D(), m + (i * 6 + j) * pitch + c); },
+          [&](int i, int j, V value) HWY_ATTR { store(i, j, hn::Add(value, offset)); });
+    };
+    const auto pixel = [&](std::int64_t i, std::int64_t j) {
+      return to + i * row_pitch + j * layer.target + c;
+    };
     if (whole && channels - c >= lanes<float>()) {
-      const auto pixel = [&](int i, int j) { return to + i * row_pitch + j * layer.target + c; };
-      const auto finish = [&](V value) HWY_ATTR { return hn::Max(least, hn::Add(value, offset)); };
       if (layer.stream)
-        both_axes<6, 4, output_axis>(load, [&](int i, int j, V value) HWY_ATTR {
-          hn::Stream(finish(value), D(), pixel(i, j));
-        });
+        tile([&](int i, int j, V value)
+                 HWY_ATTR { hn::Stream(hn::Max(least, value), D(), pixel(i, j)); });
       else
-        both_axes<6, 4, output_axis>(load, [&](int i, int j, V value) HWY_ATTR {
-          hn::StoreU(finish(value), D(), pixel(i, j));
-        });
+        tile([&](int i, int j, V value)
+                 HWY_ATTR { hn::StoreU(hn::Max(least, value), D(), pixel(i, j)); });
       continue;
     }
-    alignas(64) float block[16 * lanes<float>()];
-    both_axes<6, 4, output_axis>(load, [&](int i, int j, V value) HWY_ATTR {
-      hn::Store(hn::Add(value, offset), D(), block + (i * 4 + j) * lanes<float>());
-    });
+    alignas(64) float values[height * width * lanes<float>()];
+    tile([&](int i, int j, V value)
+             HWY_ATTR { hn::Store(value, D(), values + (i * width + j) * lanes<float>()); });
     for (std::int64_t i = 0; i < rows; ++i)
       for (std::int64_t j = 0; j < columns; ++j) {
-        const V value = hn::Load(D(), block + (i * 4 + j) * lanes<float>());
-        store_some(activate_vector(D(), value, layer.activation), channels - c,
-                   to + i * row_pitch + j * layer.target + c);
+        const V value = hn::Load(D(), values + (i * width + j) * lanes<float>());
+        store_some(activate_vector(D(), value, layer.activation), channels - c, pixel(i, j));
       }
   }
+}
+
+template <int row_points, int column_points>
+void convolve_block(const Convolution& work, const Block& block) {
+  const Layer& layer = work.layer;
+  const std::int64_t width = panel_width(), pitch = work.pitch;
+  float* v = scratch<Inputs, float>(36 * work.block * pitch);
+  float* m = scratch<Products, float>(36 * work.block * width);
+  const float* pixels[2][row_points * column_points];
+  Place places[most_block_tiles];
+  const auto find = [&](std::int64_t t) {
+    const Place& place = places[t] = work.tiling.place(block.kind, block.first + t);
+    find_pixels<row_points, column_points>(
+        layer.x + place.image * layer.height * layer.width * layer.source, layer.height,
+        layer.width, layer.source, place.row - layer.top, place.column - layer.left, work.zeros,
+        pixels[t % 2]);
+  };
+  find(0);
+  for (std::int64_t t = 0; t < block.count; ++t) {
+    const bool last = t + 1 == block.count;
+    if (!last) find(t + 1);
+    transform_pixels<row_points, column_points, row_points, column_points, 0b111111,
+                     input_axis<row_points>, input_axis<column_points>>(
+        pixels[t % 2], pixels[(last ? t : t + 1) % 2], layer.source, work.block * pitch,
+        v + t * pitch);
+  }
+  const float* sources[36 * most_block_tiles];
+  float* targets[36 * most_block_tiles];
+  for (std::int64_t i = 0; i < 36 * work.block; ++i) {
+    sources[i] = v + i * pitch;
+    targets[i] = m + i * width;
+  }
+  for (std::int64_t j = 0; j * width < layer.target; ++j) {
+    const std::int64_t columns = std::min(width, layer.target - j * width);
+    for (int row = 0; row < row_points; ++row)
+      for (int column = 0; column < column_points; ++column) {
+        const std::int64_t xi = row * 6 + column;
+        multiply_tile(Tile<float>{1, layer.source, sources + xi * work.block, 0, 1,
+                                  layer.u + (j * 36 + xi) * weight_pitch(layer.source), width,
+                                  targets + xi * work.block,
+                                  columns > lanes<float>() ? width : lanes<float>(), false, nullptr,
+                                  Activation::none},
+                      0, block.count);
+      }
+    for (std::int64_t t = 0; t < block.count; ++t)
+      transform_output<row_points, column_points>(layer, places[t], j * width, columns,
+                                                  m + t * width, work.block * width,
+                                                  work.bias ? work.bias + j * width : nullptr);
+  }
+  if (layer.stream) hwy::FlushStream();
 }
 
 // Outputs that the caches will not hold go past them, which saves reading them first.
@@ -153,44 +215,14 @@ void convolve(const Layer& layer) {
     bias = scratch<BiasPanel, float>(panels * width);
     std::fill(std::copy_n(layer.bias, layer.target, bias), bias + panels * width, 0.0f);
   }
-  const std::int64_t block = tiling.count <= few_tiles ? few_block_tiles : block_tiles;
-  parallel_for(tiling.count, block, [&](std::int64_t begin, std::int64_t end) {
-    float* v = scratch<Inputs, float>(36 * block * pitch);
-    float* m = scratch<Products, float>(36 * block * width);
-    const float* sources[36 * few_block_tiles];
-    float* targets[36 * few_block_tiles];
-    for (std::int64_t i = 0; i < 36 * block; ++i) {
-      sources[i] = v + i * pitch;
-      targets[i] = m + i * width;
-    }
-    const float* pixels[2][36];
-    const auto find = [&](std::int64_t t) {
-      find_pixels<6>(
-          layer.x + t / (tiling.rows * tiling.columns) * layer.height * layer.width * layer.source,
-          layer.height, layer.width, layer.source, t / tiling.columns % tiling.rows * 4 - layer.top,
-          t % tiling.columns * 4 - layer.left, zeros, pixels[t % 2]);
-    };
-    find(begin);
-    for (std::int64_t t = begin; t < end; ++t) {
-      if (t + 1 < end) find(t + 1);
-      transform_pixels<6, 6, 0b111111, 2, input_axis, input_axis>(
-          pixels[t % 2], pixels[t + 1 < end ? (t + 1) % 2 : t % 2], layer.source, block * pitch,
-          v + (t - begin) * pitch);
-    }
-    for (std::int64_t j = 0; j < panels; ++j) {
-      const std::int64_t columns = std::min(width, layer.target - j * width);
-      for (std::int64_t xi = 0; xi < 36; ++xi)
-        multiply_tile(
-            Tile<float>{1, layer.source, sources + xi * block, 0, 1,
-                        layer.u + (j * 36 + xi) * weight_pitch(layer.source), width,
-                        targets + xi * block, columns > lanes<float>() ? width : lanes<float>(),
-                        false, nullptr, Activation::none},
-            0, end - begin);
-      for (std::int64_t t = begin; t < end; ++t)
-        transform_output(layer, t, tiling, j * width, columns, m + (t - begin) * width,
-                         block * width, bias ? bias + j * width : nullptr);
-    }
-    if (layer.stream) hwy::FlushStream();
+  const std::int64_t block = tiling.count(0) <= few_tiles ? most_block_tiles : block_tiles;
+  const Convolution work{layer, tiling, block, pitch, zeros, bias};
+  constexpr void (*kinds[])(const Convolution&, const Block&) = {
+      convolve_block<6, 6>, convolve_block<6, 5>, convolve_block<5, 6>, convolve_block<5, 5>};
+  const std::vector<Block> blocks = tiling.blocks(block);
+  parallel_for(static_cast<std::int64_t>(blocks.size()), 1, [&](std::int64_t index, std::int64_t) {
+    const Block& one = blocks[static_cast<std::size_t>(index)];
+    kinds[one.kind](work, one);
   });
 }
 

@@ -19,6 +19,9 @@
 //         [ 0  p -1/2 -q  1  0 ]       [ 1/6 -q/6   1/3 ]
 //         [ 0  1   0 -5/2 0  1 ]       [ 0     0    1   ]
 //
+// Without infinity, the last row of each, five points make three pixels: where these end at an
+// edge that four pixels would reach past, less is wasted (winograd_tiles.h).
+//
 // The gradient by x is the same convolution with w flipped and its channels exchanged. The
 // gradient by w is the adjoint of all three: dw = G^T (sum over tiles of v * (A dy A^T)) G.
 #pragma once

@@ -5,9 +5,9 @@
 //   | t t t t | ...      x  -- transform -->   v [xi][tile][c]   --->  += v^T a, which stay in the
 //   | t t t t |          dy -- transform -->   a [xi][tile][o]         second cache, as v and a do
 //
-// A task is a part of the tiles, a pair of rows of xi (the rows of a pair share their sums) and a
-// block of output channels. Transforming the pixels once for every pair costs less than moving all
-// 36 v and a out of the cache and back. Parts have sizes of their own, their sums are added in
+// A task is a part of the blocks, a pair of rows of xi (the rows of a pair share their sums) and a
+// slice of the output channels. Transforming the pixels once for every pair costs less than moving
+// all 36 v and a out of the cache and back. Parts have sizes of their own, their sums are added in
 // order, so that bits do not depend on the number of threads.
 #include <ebb/tensor/cpu/simd.h>
 #undef HWY_TARGET_INCLUDE
@@ -19,6 +19,7 @@
 #include <ebb/tensor/cpu/threads.h>
 #include <ebb/tensor/cpu/winograd-inl.h>
 #include <ebb/tensor/cpu/winograd.h>
+#include <ebb/tensor/cpu/winograd_tiles.h>
 
 HWY_BEFORE_NAMESPACE();
 namespace ebb::cpu::winograd {
@@ -48,36 +49,40 @@ std::int64_t round_up(std::int64_t count, std::int64_t unit) {
 // Sizes of the work; none of them depends on the threads.
 struct Plan {
   Tiling tiling;
+  std::vector<Block> blocks;
   std::int64_t v_pitch, a_pitch;   // of a tile
   std::int64_t du_pitch, du_size;  // of an input channel, of a xi
-  std::int64_t part, parts;        // tiles of a part
+  std::int64_t part, parts;        // blocks of a part
 
   explicit Plan(const ConvGeometry& g)
       : tiling(g.n, g.ho, g.wo),
+        blocks(tiling.blocks(sum_tiles_at_once)),
         v_pitch(round_up(g.ci, vector) + 16),
         a_pitch(round_up(std::min(g.co, output_block), panel) + 16),
         du_pitch(round_up(g.co, panel) + 16),
         du_size(round_up(g.ci, sum_rows) * du_pitch) {
     // Sums of all parts take 16 MB at most, and those of few tiles more time than they save.
-    const std::int64_t most =
-        std::clamp<std::int64_t>((1 << 22) / (36 * du_size), 1, tiling.count < 2048 ? 2 : 4);
-    part = round_up((tiling.count + most - 1) / most, sum_tiles_at_once);
-    parts = (tiling.count + part - 1) / part;
+    const auto count = static_cast<std::int64_t>(blocks.size());
+    const std::int64_t most = std::clamp<std::int64_t>((1 << 22) / (36 * du_size), 1,
+                                                       count * sum_tiles_at_once < 2048 ? 2 : 4);
+    part = (count + most - 1) / most;
+    parts = (count + part - 1) / part;
   }
 };
 
 // Where the pixels of a tile are.
+template <int row_points, int column_points>
 struct Pixels {
-  const float *x[36], *dy[16];
+  const float* x[row_points * column_points];
+  const float* dy[(row_points - 2) * (column_points - 2)];
 
-  void find(const ConvGeometry& g, const Tiling& tiling, const float* all_dy, const float* all_x,
-            std::int64_t tile, const float* zeros) {
-    const std::int64_t image = tile / (tiling.rows * tiling.columns);
-    const std::int64_t row = tile / tiling.columns % tiling.rows * 4;
-    const std::int64_t column = tile % tiling.columns * 4;
-    find_pixels<6>(all_x + image * g.h * g.w * g.ci, g.h, g.w, g.ci, row - g.padding[0],
-                   column - g.padding[1], zeros, x);
-    find_pixels<4>(all_dy + image * g.ho * g.wo * g.co, g.ho, g.wo, g.co, row, column, zeros, dy);
+  void find(const ConvGeometry& g, const Place& place, const float* all_dy, const float* all_x,
+            const float* zeros) {
+    find_pixels<row_points, column_points>(all_x + place.image * g.h * g.w * g.ci, g.h, g.w, g.ci,
+                                           place.row - g.padding[0], place.column - g.padding[1],
+                                           zeros, x);
+    find_pixels<row_points - 2, column_points - 2>(all_dy + place.image * g.ho * g.wo * g.co, g.ho,
+                                                   g.wo, g.co, place.row, place.column, zeros, dy);
   }
 };
 
@@ -111,68 +116,94 @@ HWY_NOINLINE void add_products(const float* HWY_RESTRICT v, std::int64_t v_pitch
   }
 }
 
-// run[o] += the pixels of a tile.
-void add_pixels(const float* const* pixels, std::int64_t channels, float* run) {
+// run[o] += the `count` pixels of a tile.
+void add_pixels(const float* const* pixels, int count, std::int64_t channels, float* run) {
   for (std::int64_t o = 0; o < channels; o += vector) {
     V sum = hn::LoadU(D(), run + o);
-    for (int i = 0; i < 16; ++i) sum = hn::Add(sum, load_some(pixels[i] + o, channels - o));
+    for (int i = 0; i < count; ++i) sum = hn::Add(sum, load_some(pixels[i] + o, channels - o));
     hn::StoreU(sum, D(), run + o);
   }
 }
 
-// What one task adds up: tiles begin..end, output channels first..first + outputs.
+// What one task adds up: blocks begin..end, output channels first..first + outputs.
 struct Task {
+  const ConvGeometry& g;
+  const Plan& plan;
+  const float *dy, *x, *zeros;  // zeros: a pixel outside
   std::int64_t begin, end, first, outputs;
   float* du;   // [xi * du_size + c * du_pitch + o]
   double* db;  // [o], by pair 1 alone, which reads every pixel; null if nobody wants it
+
+  std::int64_t v_xi() const { return sum_tiles_at_once * plan.v_pitch + 16; }
+  std::int64_t a_xi() const { return sum_tiles_at_once * plan.a_pitch + 16; }
 };
 
-template <int pair>
-void sum_tiles(const ConvGeometry& g, const Plan& plan, const float* dy, const float* x,
-               const Task& task) {
-  const std::int64_t v_xi = sum_tiles_at_once * plan.v_pitch + 16,
-                     a_xi = sum_tiles_at_once * plan.a_pitch + 16;
-  float* v = scratch<BlockInputs, float>(pair_size * v_xi);
-  float* a = scratch<BlockGradients, float>(pair_size * a_xi);
-  float* run = scratch<BlockBias, float>(task.outputs + vector);
-  float* zeros = scratch<Zeros, float>(std::max(g.ci, g.co) + vector);
-  std::fill_n(zeros, std::max(g.ci, g.co) + vector, 0.0f);
-  Pixels found[2];
-  const auto find = [&](std::int64_t tile) {
-    found[tile % 2].find(g, plan.tiling, dy + task.first, x, tile, zeros);
-  };
-  // Of six rows of pixels the middle pairs use four, of four the outer one uses two.
+// v and a of a block, for the rows of xi that `pair` and the block's kind have.
+template <int pair, int row_points, int column_points>
+void transform_block(const Task& task, const Block& block, float* v, float* a) {
+  constexpr int rows = pair == 0 && row_points == 5 ? 1 : 2;
+  constexpr int height = row_points - 2, width = column_points - 2;
+  // The middle pairs use all rows of pixels but the outermost, the outer one two or one of dy.
   constexpr int used_x = pair == 0 ? 0b111111 : 0b011110, used_dy = pair == 0 ? 0b1001 : 0b1111;
+  const ConvGeometry& g = task.g;
+  const Plan& plan = task.plan;
   const bool with_bias = pair == 1 && task.db != nullptr;
-  find(task.begin);
-  for (std::int64_t block = task.begin; block < task.end; block += sum_tiles_at_once) {
-    const std::int64_t count = std::min(sum_tiles_at_once, task.end - block);
-    std::fill_n(run, task.outputs + vector, 0.0f);
-    for (std::int64_t t = 0; t < count; ++t) {
-      const Pixels& now = found[(block + t) % 2];
-      const bool last = block + t + 1 == task.end;
-      if (!last) find(block + t + 1);
-      const Pixels& next = found[(block + t + (last ? 0 : 1)) % 2];
-      transform_pixels<6, 2, used_x, 2, input_pair<pair>, input_axis>(now.x, next.x, g.ci, v_xi,
-                                                                      v + t * plan.v_pitch);
-      transform_pixels<4, 2, used_dy, 0, output_adjoint_pair<pair>, output_adjoint_axis>(
-          now.dy, next.dy, task.outputs, a_xi, a + t * plan.a_pitch);
-      if (with_bias) add_pixels(now.dy, task.outputs, run);
-    }
-    if (with_bias)
-      for (std::int64_t o = 0; o < task.outputs; ++o)
-        task.db[task.first + o] += static_cast<double>(run[o]);
-    for (std::int64_t e = 0; e < pair_size; ++e) {
-      const std::int64_t xi = pair_rows[pair][e / 6] * 6 + e % 6;
+  float* run = scratch<BlockBias, float>(task.outputs + vector);
+  std::fill_n(run, task.outputs + vector, 0.0f);
+  Pixels<row_points, column_points> found[2];
+  const auto find = [&](std::int64_t t) {
+    found[t % 2].find(g, plan.tiling.place(block.kind, block.first + t), task.dy + task.first,
+                      task.x, task.zeros);
+  };
+  find(0);
+  for (std::int64_t t = 0; t < block.count; ++t) {
+    const bool last = t + 1 == block.count;
+    if (!last) find(t + 1);
+    const auto &now = found[t % 2], &next = found[(last ? t : t + 1) % 2];
+    transform_pixels<row_points, column_points, rows, column_points, used_x,
+                     input_pair<row_points, pair>, input_axis<column_points>>(
+        now.x, next.x, g.ci, task.v_xi(), v + t * plan.v_pitch);
+    transform_pixels<height, width, rows, column_points, used_dy,
+                     output_adjoint_pair<row_points, pair>, output_adjoint_axis<column_points>>(
+        now.dy, next.dy, task.outputs, task.a_xi(), a + t * plan.a_pitch);
+    if (with_bias) add_pixels(now.dy, height * width, task.outputs, run);
+  }
+  if (with_bias)
+    for (std::int64_t o = 0; o < task.outputs; ++o)
+      task.db[task.first + o] += static_cast<double>(run[o]);
+}
+
+template <int pair>
+void sum_tiles(const Task& task) {
+  const Plan& plan = task.plan;
+  float* v = scratch<BlockInputs, float>(pair_size * task.v_xi());
+  float* a = scratch<BlockGradients, float>(pair_size * task.a_xi());
+  constexpr void (*kinds[])(const Task&, const Block&, float*, float*) = {
+      transform_block<pair, 6, 6>, transform_block<pair, 6, 5>, transform_block<pair, 5, 6>,
+      transform_block<pair, 5, 5>};
+  bool begun[pair_size] = {};
+  for (std::int64_t b = task.begin; b < task.end; ++b) {
+    const Block& block = plan.blocks[static_cast<std::size_t>(b)];
+    kinds[block.kind](task, block, v, a);
+    for (int e = 0; e < pair_size; ++e) {
+      const int row = pair_rows[pair][e / 6], column = e % 6;
+      if ((row == 5 && block.kind / 2 == 1) || (column == 5 && block.kind % 2 == 1)) continue;
+      float* du = task.du + (row * 6 + column) * plan.du_size + task.first;
       for (std::int64_t o = 0; o < task.outputs; o += panel)
-        for (std::int64_t c = 0; c < g.ci; c += sum_rows) {
+        for (std::int64_t c = 0; c < task.g.ci; c += sum_rows) {
           const auto add = task.outputs - o > vector ? add_products<2> : add_products<1>;
-          add(v + e * v_xi + c, plan.v_pitch, a + e * a_xi + o, plan.a_pitch, count,
-              block > task.begin, task.du + xi * plan.du_size + c * plan.du_pitch + task.first + o,
-              plan.du_pitch);
+          add(v + e * task.v_xi() + c, plan.v_pitch, a + e * task.a_xi() + o, plan.a_pitch,
+              block.count, begun[e], du + c * plan.du_pitch + o, plan.du_pitch);
         }
+      begun[e] = true;
     }
   }
+  // Without a tile of four there is nothing at infinity.
+  for (int e = 0; e < pair_size; ++e)
+    for (std::int64_t c = 0; !begun[e] && c < task.g.ci; ++c)
+      std::fill_n(task.du + (pair_rows[pair][e / 6] * 6 + e % 6) * plan.du_size +
+                      c * plan.du_pitch + task.first,
+                  round_up(task.outputs, vector), 0.0f);
 }
 
 // dw[o][c][3][3] = G^T du G for input channels first..last (at most weight_block), du summed over
@@ -184,7 +215,7 @@ void transform_sums(const ConvGeometry& g, const Plan& plan, const float* du, st
   float* buffer = scratch<Buffer, float>(weight_block * 9 * vector);
   for (std::int64_t o = 0; o < g.co; o += vector) {
     for (std::int64_t c = first; c < last; ++c)
-      both_axes<6, 3, weight_adjoint_axis>(
+      transform<6, 6, 3, 3, weight_adjoint_axis, weight_adjoint_axis>(
           [&](int i, int j) HWY_ATTR {
             const float* from = du + (i * 6 + j) * plan.du_size + c * plan.du_pitch + o;
             V sum = hn::LoadU(D(), from);
@@ -207,17 +238,18 @@ void backward_weights_target(const ConvGeometry& g, const float* dy, const float
   float* du = scratch<Sums, float>(plan.parts * 36 * plan.du_size);
   double* bias = db ? scratch<BiasSums, double>(plan.parts * g.co) : nullptr;
   if (db) std::fill_n(bias, plan.parts * g.co, 0.0);
-  const std::int64_t blocks = (g.co + output_block - 1) / output_block;
-  parallel_for(plan.parts * blocks * pairs, 1, [&](std::int64_t index, std::int64_t) {
-    const std::int64_t part = index / (blocks * pairs), begin = part * plan.part;
-    const std::int64_t first = index / pairs % blocks * output_block;
-    const auto sum = index % pairs == 0   ? sum_tiles<0>
-                     : index % pairs == 1 ? sum_tiles<1>
-                                          : sum_tiles<2>;
-    sum(g, plan, dy, x,
-        {begin, std::min(begin + plan.part, plan.tiling.count), first,
-         std::min(output_block, g.co - first), du + part * 36 * plan.du_size,
-         bias ? bias + part * g.co : nullptr});
+  float* zeros = scratch<Zeros, float>(std::max(g.ci, g.co) + vector);
+  std::fill_n(zeros, std::max(g.ci, g.co) + vector, 0.0f);
+  const std::int64_t slices = (g.co + output_block - 1) / output_block;
+  parallel_for(plan.parts * slices * pairs, 1, [&](std::int64_t index, std::int64_t) {
+    const std::int64_t part = index / (slices * pairs), begin = part * plan.part;
+    const std::int64_t end =
+        std::min(begin + plan.part, static_cast<std::int64_t>(plan.blocks.size()));
+    const std::int64_t first = index / pairs % slices * output_block;
+    constexpr void (*sums[pairs])(const Task&) = {sum_tiles<0>, sum_tiles<1>, sum_tiles<2>};
+    sums[index % pairs]({g, plan, dy, x, zeros, begin, end, first,
+                         std::min(output_block, g.co - first), du + part * 36 * plan.du_size,
+                         bias ? bias + part * g.co : nullptr});
   });
   parallel_for(g.ci, weight_block, [&](std::int64_t first, std::int64_t last) {
     transform_sums(g, plan, du, first, last, dw);

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <ebb/tensor/cpu/conv.h>
 #include <ebb/tensor/cpu/winograd.h>
+#include <ebb/tensor/cpu/winograd_tiles.h>
 
 #include <cmath>
 #include <random>
@@ -80,6 +81,29 @@ TEST_CASE("winograd: sizes 1 to 17, odd channels, every padding") {
     compare(2, 6, 7, channels, 70 - channels, {1, 1}, 2e-5);
   for (std::int64_t padding : {0, 1, 2}) compare(2, 9, 8, 16, 24, {padding, 2 - padding}, 2e-5);
   compare(3, 37, 29, 8, 16, {1, 1}, 2e-5);
+}
+
+TEST_CASE("winograd: tiles cover every output once, with the fewest points") {
+  // 7 = 4 + 3, 14 = 4 + 4 + 3 + 3; 9 is less as three threes than as three fours, 16 is four fours.
+  for (const auto& [size, points] :
+       {std::pair{7, 11}, {14, 22}, {9, 15}, {16, 24}, {28, 42}, {3, 5}, {1, 5}, {5, 10}, {4, 6}})
+    CHECK_MESSAGE(winograd::Axis(size).points() == points, size);
+  for (std::int64_t height = 6; height <= 17; ++height) {
+    const std::int64_t n = 3, width = 23 - height;
+    const winograd::Tiling tiling(n, height, width);
+    std::vector<int> covered(static_cast<std::size_t>(n * height * width));
+    for (const winograd::Block& block : tiling.blocks(5)) {
+      CHECK(block.count <= 5);
+      for (std::int64_t tile = block.first; tile < block.first + block.count; ++tile) {
+        const winograd::Place place = tiling.place(block.kind, tile);
+        for (std::int64_t i = 0; i < 4 - block.kind / 2; ++i)
+          for (std::int64_t j = 0; j < 4 - block.kind % 2; ++j)
+            ++covered.at(static_cast<std::size_t>((place.image * height + place.row + i) * width +
+                                                  place.column + j));
+      }
+    }
+    CHECK(covered == std::vector<int>(covered.size(), 1));
+  }
 }
 
 TEST_CASE("winograd: within 2e-5 of the output's RMS at 64 to 256 channels") {

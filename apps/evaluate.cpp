@@ -21,7 +21,7 @@ struct EvaluateOptions {
   SampleRequest request;
   JudgeOptions judge;
   SweepOptions sweep;
-  std::string run, out, weights = "ema";
+  std::string run, out, spacing, weights = "ema";
   std::int64_t checkpoint = -1;
 };
 
@@ -100,6 +100,7 @@ void evaluate(EvaluateOptions& options) {
   SampleRequest& request = options.request;
   try {
     find_sampler(request.sampler);
+    if (!options.spacing.empty()) request.spacing = parse_spacing(options.spacing);
     for (const std::string& name : options.sweep.samplers) find_sampler(name);
   } catch (const Error& error) {
     throw UsageError(error.what());
@@ -119,6 +120,7 @@ void evaluate(EvaluateOptions& options) {
             {"seed", request.seed},
             {"guidance", request.guidance},
             {"sampler", request.sampler},
+            {"spacing", name_of(request.spacing.value_or(find_sampler(request.sampler).spacing))},
             {"steps", request.steps},
             {"checkpoint", options.checkpoint},
             {"minutes", run.seconds_at(options.checkpoint) / 60}};
@@ -148,6 +150,7 @@ void add_evaluate_command(CLI::App& app) {
       ->check(CLI::Range(10, 1'000'000));
   command->add_option("--sampler", o->request.sampler, "As in ebb sample");
   command->add_option("--steps", o->request.steps, "Steps of the sampler");
+  command->add_option("--spacing", o->spacing, "As in ebb sample");
   command->add_option("--guidance", o->request.guidance, "1: the classes as they are");
   command->add_option("--seed", o->request.seed, "Of the samples and the real images chosen");
   command->add_option("--batch", o->request.batch, "Images drawn at a time; changes no image")

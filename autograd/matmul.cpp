@@ -78,4 +78,15 @@ Variable scaled_dot_product_attention(const Variable& q, const Variable& k, cons
       });
 }
 
+Variable self_attention(const Variable& qkv, std::int64_t heads) {
+  const char* const name = "self_attention";
+  const Attended value = self_attention(qkv.value(), heads);
+  return Variable::record(
+      name, value.y, {qkv},
+      [heads, qkv = Saved(name, qkv.value()), y = Saved(name, value.y), log_sums = value.log_sums](
+          const Tensor& grad, const Needs&) -> std::vector<Tensor> {
+        return {self_attention_backward(grad, qkv.get(), heads, {y.get(), log_sums})};
+      });
+}
+
 }  // namespace ebb

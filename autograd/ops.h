@@ -96,6 +96,8 @@ Variable matmul(const Variable& a, const Variable& b);
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias = {});
 Variable scaled_dot_product_attention(const Variable& q, const Variable& k, const Variable& v,
                                       double scale = 0);
+// qkv (N, L, 3 heads d): queries, keys and values side by side; (N, L, heads d).
+Variable self_attention(const Variable& qkv, std::int64_t heads);
 
 // Images (autograd/conv.cpp, pool.cpp, norm.cpp).
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias = {},

@@ -80,18 +80,12 @@ SpatialAttention::SpatialAttention(std::int64_t channels, std::int64_t head_dim,
   if (groups > 0) group_norm = GroupNorm({.groups = groups, .channels = channels, .eps = eps});
 }
 
-Variable SpatialAttention::split_heads(const Variable& x) const {
-  if (heads_ == 1) return x;
-  return permute(reshape(x, {x.size(0), x.size(1), heads_, x.size(2) / heads_}), {0, 2, 1, 3});
-}
-
 Variable SpatialAttention::operator()(const Variable& x) const {
-  const std::int64_t n = x.size(0), pixels = x.size(1) * x.size(2);
-  const Variable h = reshape(group_norm ? (*group_norm)(x) : x, {n, pixels, x.size(3)});
-  Variable y = scaled_dot_product_attention(split_heads(to_q(h)), split_heads(to_k(h)),
-                                            split_heads(to_v(h)));
-  if (heads_ > 1) y = reshape(permute(y, {0, 2, 1, 3}), {n, pixels, -1});
-  y = add(reshape(to_out(y), x.shape().vector()), x);
+  const Variable h =
+      reshape(group_norm ? (*group_norm)(x) : x, {x.size(0), x.size(1) * x.size(2), x.size(3)});
+  const Variable qkv = linear(h, cat({to_q.weight, to_k.weight, to_v.weight}, 0),
+                              cat({to_q.bias, to_k.bias, to_v.bias}, 0));
+  const Variable y = add(reshape(to_out(self_attention(qkv, heads_)), x.shape().vector()), x);
   return output_scale_ == 1 ? y : mul(y, 1 / output_scale_);
 }
 

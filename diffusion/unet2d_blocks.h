@@ -62,8 +62,6 @@ struct SpatialAttention {
   Linear to_q, to_k, to_v, to_out;
 
  private:
-  Variable split_heads(const Variable& x) const;
-
   std::int64_t heads_;
   double output_scale_;
 };

@@ -27,9 +27,6 @@ struct MultiheadAttention {
   Linear out_proj;
   Variable in_proj_weight, in_proj_bias;  // (3 width, width), (3 width): query, key, value
   Options options;
-
- private:
-  Variable attend(const Variable& query, const Variable& key, const Variable& value) const;
 };
 
 }  // namespace ebb

@@ -41,6 +41,25 @@ struct Taps {
   std::vector<double> weight;
 };
 
+// Attention's heads in their tensors: row i of head h of item n begins at the element
+// first + n item + h head + i row.
+struct HeadRows {
+  std::int64_t first, item, head, row;
+};
+// q has rows of `depth` for each query, k for each key, v of `width` for each key, y for each
+// query.
+struct Heads {
+  std::int64_t items, heads, queries, keys, depth, width;
+  double scale;
+  HeadRows q, k, v, y;
+
+  std::int64_t count() const { return items * heads; }
+  // Where head `index`, counted over all items, begins.
+  std::int64_t begin(const HeadRows& rows, std::int64_t index) const {
+    return rows.first + index / heads * rows.item + index % heads * rows.head;
+  }
+};
+
 struct Kernels {
   // Memory. `upload` and `download` copy from and to the host, `copy` within the device.
   void* (*allocate)(std::size_t bytes) = nullptr;
@@ -84,12 +103,12 @@ struct Kernels {
   // Products of matrices. bmm: a and b of rank 3.
   void (*bmm)(const Tensor& a, const Tensor& b, bool trans_a, bool trans_b, Tensor& out) = nullptr;
   void (*linear)(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& out) = nullptr;
-  // q (heads, L, d), k (heads, S, d), v (heads, S, e), out (heads, L, e) and (heads, L); scale is
-  // filled in.
-  void (*attention)(const Tensor& q, const Tensor& k, const Tensor& v, double scale,
+  // log_sums (items, heads, queries). A gradient lies in its tensor as its operand does; the three
+  // tensors may be one.
+  void (*attention)(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
                     Attended& out) = nullptr;
-  void (*attention_backward)(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
-                             const Attended& value, double scale,
+  void (*attention_backward)(const Heads& heads, const Tensor& grad, const Tensor& q,
+                             const Tensor& k, const Tensor& v, const Attended& value,
                              AttentionGradients& out) = nullptr;
 
   // Normalisation (see norm.h). weight and bias may be undefined; then so are their gradients. They

@@ -91,13 +91,44 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 
 namespace {
 
-Attended stacked(const Attended& value) {
-  Tensor y = stacked(value.y);
-  return {y, value.log_sums.reshape(y.shape().without(-1))};
+// All heads of stacks (..., rows, columns), one after the other.
+Heads stacked_heads(const Tensor& q, const Tensor& k, const Tensor& v, double scale) {
+  const std::int64_t queries = q.size(-2), keys = k.size(-2), depth = q.size(-1);
+  const auto rows = [](const Tensor& x, std::int64_t columns) {
+    return HeadRows{0, x.size(-2) * columns, 0, columns};
+  };
+  return {batch_of(q.shape()).numel(),
+          1,
+          queries,
+          keys,
+          depth,
+          v.size(-1),
+          scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(depth)),
+          rows(q, depth),
+          rows(k, depth),
+          rows(v, v.size(-1)),
+          rows(q, v.size(-1))};
 }
 
-double scale_of(double scale, const Tensor& q) {
-  return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(q.size(-1)));
+Heads side_by_side(const Tensor& qkv, std::int64_t heads) {
+  check_floating("self_attention", qkv);
+  check(heads > 0 && qkv.rank() == 3 && qkv.size(2) % (3 * heads) == 0,
+        "self_attention: qkv {} with {} heads; it must be (N, L, 3 heads d)", qkv.shape(), heads);
+  const std::int64_t length = qkv.size(1), width = qkv.size(2) / 3, depth = width / heads;
+  const auto rows = [&](std::int64_t first, std::int64_t row) {
+    return HeadRows{first, length * row, depth, row};
+  };
+  return {qkv.size(0),
+          heads,
+          length,
+          length,
+          depth,
+          depth,
+          1 / std::sqrt(static_cast<double>(depth)),
+          rows(0, 3 * width),
+          rows(width, 3 * width),
+          rows(2 * width, 3 * width),
+          rows(0, width)};
 }
 
 void check_attention(const Tensor& q, const Tensor& k, const Tensor& v) {
@@ -118,11 +149,10 @@ Attended scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Te
                                       double scale) {
   check_attention(q, k, v);
   const Shape shape = matrices(batch_of(q.shape()), q.size(-2), v.size(-1));
-  const Attended out{Tensor::empty(shape, q.dtype(), q.device()),
-                     Tensor::empty(shape.without(-1), q.dtype(), q.device())};
-  Attended heads = stacked(out);
+  Attended out{Tensor::empty(shape, q.dtype(), q.device()),
+               Tensor::empty(shape.without(-1), q.dtype(), q.device())};
   use("scaled_dot_product_attention", q.device(), kernels(q.device()).attention)(
-      stacked(q), stacked(k), stacked(v), scale_of(scale, q), heads);
+      stacked_heads(q, k, v, scale), q, k, v, out);
   return out;
 }
 
@@ -140,10 +170,35 @@ AttentionGradients scaled_dot_product_attention_backward(const Tensor& grad, con
         "shapes {} and {} of the output",
         value.y.shape(), value.log_sums.shape(), expected, expected.without(-1));
   AttentionGradients out{empty_like(q), empty_like(k), empty_like(v)};
-  AttentionGradients heads{stacked(out.q), stacked(out.k), stacked(out.v)};
   use("scaled_dot_product_attention_backward", q.device(), kernels(q.device()).attention_backward)(
-      stacked(grad), stacked(q), stacked(k), stacked(v), stacked(value), scale_of(scale, q), heads);
+      stacked_heads(q, k, v, scale), grad, q, k, v, value, out);
   return out;
+}
+
+Attended self_attention(const Tensor& qkv, std::int64_t heads) {
+  const Heads sizes = side_by_side(qkv, heads);
+  Attended out{
+      Tensor::empty({qkv.size(0), qkv.size(1), qkv.size(2) / 3}, qkv.dtype(), qkv.device()),
+      Tensor::empty({qkv.size(0), heads, qkv.size(1)}, qkv.dtype(), qkv.device())};
+  use("self_attention", qkv.device(), kernels(qkv.device()).attention)(sizes, qkv, qkv, qkv, out);
+  return out;
+}
+
+Tensor self_attention_backward(const Tensor& grad, const Tensor& qkv, std::int64_t heads,
+                               const Attended& value) {
+  const Heads sizes = side_by_side(qkv, heads);
+  common_operands("self_attention_backward", {&grad, &qkv, &value.y, &value.log_sums});
+  const Shape expected{qkv.size(0), qkv.size(1), qkv.size(2) / 3};
+  check(grad.shape() == expected && value.y.shape() == expected &&
+            value.log_sums.shape() == Shape{qkv.size(0), heads, qkv.size(1)},
+        "self_attention_backward: gradient {}, value {} and log_sums {} for qkv {} and {} heads; "
+        "they must have the output's shapes",
+        grad.shape(), value.y.shape(), value.log_sums.shape(), qkv.shape(), heads);
+  const Tensor dx = empty_like(qkv);
+  AttentionGradients out{dx, dx, dx};
+  use("self_attention_backward", qkv.device(), kernels(qkv.device()).attention_backward)(
+      sizes, grad, qkv, qkv, qkv, value, out);
+  return dx;
 }
 
 }  // namespace ebb

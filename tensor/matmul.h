@@ -35,4 +35,12 @@ AttentionGradients scaled_dot_product_attention_backward(const Tensor& grad, con
                                                          const Tensor& k, const Tensor& v,
                                                          const Attended& value, double scale = 0);
 
+// The same for each head of self-attention, with queries, keys and values side by side as one
+// product makes them: qkv (N, L, 3 heads d), of which the first heads d are the queries of all
+// heads. y (N, L, heads d), log_sums (N, heads, L).
+Attended self_attention(const Tensor& qkv, std::int64_t heads);
+// The gradient by qkv.
+Tensor self_attention_backward(const Tensor& grad, const Tensor& qkv, std::int64_t heads,
+                               const Attended& value);
+
 }  // namespace ebb

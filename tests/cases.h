@@ -195,6 +195,9 @@ class OperatorCases {
             [](const Inputs& in) { return scaled_dot_product_attention(in[0], in[1], in[2]); });
     (*this)("attention with a scale", {normal({4, 3}), normal({2, 3}), normal({2, 3})},
             [](const Inputs& in) { return scaled_dot_product_attention(in[0], in[1], in[2], 2); });
+    for (const std::int64_t heads : {1, 2})
+      (*this)("self-attention", {normal({2, 3, 12})},
+              [heads](const Inputs& in) { return self_attention(in[0], heads); });
   }
 
   void convolutions() {

@@ -106,11 +106,11 @@ void multiply(std::int64_t rows, std::int64_t columns, std::int64_t k, const T* 
   }
 }
 
-// to = factor * from, rows `pitch` apart there and side by side here.
+// to = factor * from, rows `from_row` and `to_row` apart.
 template <class T>
-void copy_rows(std::int64_t rows, std::int64_t columns, const T* from, std::int64_t pitch, T factor,
-               T* to) {
-  for (std::int64_t i = 0; i < rows; ++i, from += pitch, to += columns)
+void copy_rows(std::int64_t rows, std::int64_t columns, const T* from, std::int64_t from_row,
+               T factor, T* to, std::int64_t to_row) {
+  for (std::int64_t i = 0; i < rows; ++i, from += from_row, to += to_row)
     for (std::int64_t j = 0; j < columns; ++j) to[j] = factor * from[j];
 }
 
@@ -202,16 +202,32 @@ struct Head {
   std::int64_t queries, keys, depth, width;
   T scale;
   const T *q, *k, *v;
+  std::int64_t q_row, k_row, v_row, y_row;  // from row to row
+
+  Head(const Heads& heads, std::int64_t index, std::int64_t first, std::int64_t count,
+       const Tensor& all_q, const Tensor& all_k, const Tensor& all_v)
+      : queries(count),
+        keys(heads.keys),
+        depth(heads.depth),
+        width(heads.width),
+        scale(static_cast<T>(heads.scale)),
+        q(input<T>(all_q) + heads.begin(heads.q, index) + first * heads.q.row),
+        k(input<T>(all_k) + heads.begin(heads.k, index)),
+        v(input<T>(all_v) + heads.begin(heads.v, index)),
+        q_row(heads.q.row),
+        k_row(heads.k.row),
+        v_row(heads.v.row),
+        y_row(heads.y.row) {}
 
   const T* scaled_queries() const {
     T* scaled = scratch<Scaled, T>(queries * depth);
-    copy_rows(1, queries * depth, q, 0, scale * unit<T>, scaled);
+    copy_rows(queries, depth, q, q_row, scale * unit<T>, scaled, depth);
     return scaled;
   }
 
   void forward(T* y, T* log_sums) const {
-    const Panels<T> k_panels = pack<Keys>(k, depth, keys, 1, depth);
-    const Panels<T> v_panels = pack<Values>(v, keys, width, width, 1);
+    const Panels<T> k_panels = pack<Keys>(k, depth, keys, 1, k_row);
+    const Panels<T> v_panels = pack<Values>(v, keys, width, v_row, 1);
     const T* scaled = scaled_queries();
     const std::int64_t pitch = padded<T>(width);
     T* scores = scratch<Scores, T>(tile_rows * score_pitch);
@@ -244,7 +260,7 @@ struct Head {
       const hn::ScalableTag<T> d;
       for (std::int64_t i = 0; i < rows; ++i) {
         totals[i] = hn::GetLane(hn::SumOfLanes(d, hn::Load(d, totals + i * lanes<T>())));
-        copy_rows(1, width, sums + i * pitch, pitch, 1 / totals[i], y + (row + i) * width);
+        copy_rows(1, width, sums + i * pitch, pitch, 1 / totals[i], y + (row + i) * y_row, y_row);
       }
       for (std::int64_t i = 0; i < rows; ++i)
         log_sums[row + i] = largest[i] / unit<T> + detail::log(totals[i]);
@@ -254,14 +270,14 @@ struct Head {
   // With s the scores and g the gradient by y: dv = p^T g; with dp = g v^T and ds = p (dp - g y),
   // g y being the sum of p dp over the keys, dq = scale ds k and dk = scale ds^T q.
   void backward(const T* g, const T* y, const T* log_sums, T* dq, T* dk, T* dv) const {
-    const Panels<T> k_panels = pack<Keys>(k, depth, keys, 1, depth);
-    const Panels<T> v_panels = pack<Values>(v, width, keys, 1, width);
-    const Panels<T> k_rows = pack<KeyRows>(k, keys, depth, depth, 1);
-    const Panels<T> q_rows = pack<Queries>(q, queries, depth, depth, 1);
-    const Panels<T> g_rows = pack<Gradients>(g, queries, width, width, 1);
+    const Panels<T> k_panels = pack<Keys>(k, depth, keys, 1, k_row);
+    const Panels<T> v_panels = pack<Values>(v, width, keys, 1, v_row);
+    const Panels<T> k_rows = pack<KeyRows>(k, keys, depth, k_row, 1);
+    const Panels<T> q_rows = pack<Queries>(q, queries, depth, q_row, 1);
+    const Panels<T> g_rows = pack<Gradients>(g, queries, width, y_row, 1);
     const T* scaled = scaled_queries();
     T* dots = scratch<Rows, T>(queries);
-    for (std::int64_t i = 0; i < queries; ++i) dots[i] = dot(g + i * width, y + i * width, width);
+    for (std::int64_t i = 0; i < queries; ++i) dots[i] = dot(g + i * y_row, y + i * y_row, width);
     const std::int64_t deep = padded<T>(depth), wide = padded<T>(width);
     T* p = scratch<Scores, T>(block_queries * score_pitch);
     T* ds = scratch<Differentials, T>(block_queries * score_pitch);
@@ -273,15 +289,15 @@ struct Head {
       for (std::int64_t row = 0; row < queries; row += block_queries) {
         const std::int64_t rows = std::min(block_queries, queries - row);
         for (std::int64_t i = 0; i < rows; i += tile_rows) {
-          const std::int64_t tile = std::min<std::int64_t>(tile_rows, rows - i), q_row = row + i;
+          const std::int64_t tile = std::min<std::int64_t>(tile_rows, rows - i), first = row + i;
           T *p_rows = p + i * score_pitch, *ds_rows = ds + i * score_pitch;
-          multiply(tile, count, depth, scaled + q_row * depth, depth, 1, k_panels.from_panel(j),
+          multiply(tile, count, depth, scaled + first * depth, depth, 1, k_panels.from_panel(j),
                    p_rows, score_pitch, false);
-          multiply(tile, count, width, g + q_row * width, width, 1, v_panels.from_panel(j), ds_rows,
+          multiply(tile, count, width, g + first * y_row, y_row, 1, v_panels.from_panel(j), ds_rows,
                    score_pitch, false);
           for (std::int64_t t = 0; t < tile; ++t)
             differentials(p_rows + t * score_pitch, ds_rows + t * score_pitch, count,
-                          log_sums[q_row + t] * unit<T>, dots[q_row + t]);
+                          log_sums[first + t] * unit<T>, dots[first + t]);
         }
         multiply(count, width, rows, p, 1, score_pitch, g_rows.from_row(row), v_sums, wide,
                  row > 0);
@@ -290,68 +306,54 @@ struct Head {
         multiply(rows, depth, count, ds, score_pitch, 1, k_rows.from_row(key), q_sums + row * deep,
                  deep, key > 0);
       }
-      copy_rows(count, depth, k_sums, deep, scale, dk + key * depth);
-      copy_rows(count, width, v_sums, wide, T(1), dv + key * width);
+      copy_rows(count, depth, k_sums, deep, scale, dk + key * k_row, k_row);
+      copy_rows(count, width, v_sums, wide, T(1), dv + key * v_row, v_row);
     }
-    copy_rows(queries, depth, q_sums, deep, scale, dq);
+    copy_rows(queries, depth, q_sums, deep, scale, dq, q_row);
   }
 };
 
 template <class T>
-void attention_heads(const Tensor& q, const Tensor& k, const Tensor& v, double scale,
+void attention_heads(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
                      Attended& out) {
-  const std::int64_t heads = q.size(0), queries = q.size(1), keys = k.size(1);
-  const std::int64_t depth = q.size(2), width = v.size(2);
   // Few heads are cut into parts, each of which packs the keys for itself.
-  const std::int64_t blocks = (queries + block_queries - 1) / block_queries;
-  const std::int64_t wanted = std::clamp<std::int64_t>(16 / heads, 1, blocks);
+  const std::int64_t blocks = (heads.queries + block_queries - 1) / block_queries;
+  const std::int64_t wanted = std::clamp<std::int64_t>(16 / heads.count(), 1, blocks);
   const std::int64_t part = (blocks + wanted - 1) / wanted * block_queries;
-  const std::int64_t parts = (queries + part - 1) / part;
-  parallel_for(heads * parts, 1, [&](std::int64_t i, std::int64_t) {
-    const std::int64_t head = i / parts, first = i % parts * part, row = head * queries + first;
-    Head<T>{std::min(part, queries - first),
-            keys,
-            depth,
-            width,
-            static_cast<T>(scale),
-            input<T>(q) + row * depth,
-            input<T>(k) + head * keys * depth,
-            input<T>(v) + head * keys * width}
-        .forward(output<T>(out.y) + row * width, output<T>(out.log_sums) + row);
+  const std::int64_t parts = (heads.queries + part - 1) / part;
+  parallel_for(heads.count() * parts, 1, [&](std::int64_t i, std::int64_t) {
+    const std::int64_t index = i / parts, first = i % parts * part;
+    Head<T>(heads, index, first, std::min(part, heads.queries - first), q, k, v)
+        .forward(output<T>(out.y) + heads.begin(heads.y, index) + first * heads.y.row,
+                 output<T>(out.log_sums) + index * heads.queries + first);
   });
 }
 
 template <class T>
-void attention_heads_backward(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
-                              const Attended& value, double scale, AttentionGradients& out) {
-  const std::int64_t queries = q.size(1), keys = k.size(1), depth = q.size(2), width = v.size(2);
-  parallel_for(q.size(0), 1, [&](std::int64_t head, std::int64_t) {
-    const std::int64_t at_q = head * queries * depth, at_y = head * queries * width;
-    const std::int64_t at_k = head * keys * depth, at_v = head * keys * width;
-    Head<T>{queries,
-            keys,
-            depth,
-            width,
-            static_cast<T>(scale),
-            input<T>(q) + at_q,
-            input<T>(k) + at_k,
-            input<T>(v) + at_v}
-        .backward(input<T>(grad) + at_y, input<T>(value.y) + at_y,
-                  input<T>(value.log_sums) + head * queries, output<T>(out.q) + at_q,
-                  output<T>(out.k) + at_k, output<T>(out.v) + at_v);
+void attention_heads_backward(const Heads& heads, const Tensor& grad, const Tensor& q,
+                              const Tensor& k, const Tensor& v, const Attended& value,
+                              AttentionGradients& out) {
+  parallel_for(heads.count(), 1, [&](std::int64_t index, std::int64_t) {
+    const std::int64_t y = heads.begin(heads.y, index);
+    Head<T>(heads, index, 0, heads.queries, q, k, v)
+        .backward(input<T>(grad) + y, input<T>(value.y) + y,
+                  input<T>(value.log_sums) + index * heads.queries,
+                  output<T>(out.q) + heads.begin(heads.q, index),
+                  output<T>(out.k) + heads.begin(heads.k, index),
+                  output<T>(out.v) + heads.begin(heads.v, index));
   });
 }
 
-void forward_target(const Tensor& q, const Tensor& k, const Tensor& v, double scale,
+void forward_target(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
                     Attended& out) {
   dispatch_floating("attention", q.dtype(),
-                    [&](auto zero) { attention_heads<decltype(zero)>(q, k, v, scale, out); });
+                    [&](auto zero) { attention_heads<decltype(zero)>(heads, q, k, v, out); });
 }
 
-void backward_target(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
-                     const Attended& value, double scale, AttentionGradients& out) {
+void backward_target(const Heads& heads, const Tensor& grad, const Tensor& q, const Tensor& k,
+                     const Tensor& v, const Attended& value, AttentionGradients& out) {
   dispatch_floating("attention_backward", q.dtype(), [&](auto zero) {
-    attention_heads_backward<decltype(zero)>(grad, q, k, v, value, scale, out);
+    attention_heads_backward<decltype(zero)>(heads, grad, q, k, v, value, out);
   });
 }
 
@@ -368,16 +370,17 @@ HWY_EXPORT(forward_target);
 HWY_EXPORT(backward_target);
 }  // namespace
 
-void attention(const Tensor& q, const Tensor& k, const Tensor& v, double scale, Attended& out) {
-  if (out.y.numel() == 0 || k.numel() == 0) return attention_reference(q, k, v, scale, out);
-  EBB_DISPATCH(forward_target)(q, k, v, scale, out);
+void attention(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
+               Attended& out) {
+  if (out.y.numel() == 0 || k.numel() == 0) return attention_reference(heads, q, k, v, out);
+  EBB_DISPATCH(forward_target)(heads, q, k, v, out);
 }
 
-void attention_backward(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
-                        const Attended& value, double scale, AttentionGradients& out) {
+void attention_backward(const Heads& heads, const Tensor& grad, const Tensor& q, const Tensor& k,
+                        const Tensor& v, const Attended& value, AttentionGradients& out) {
   if (grad.numel() == 0 || k.numel() == 0)
-    return attention_backward_reference(grad, q, k, v, value, scale, out);
-  EBB_DISPATCH(backward_target)(grad, q, k, v, value, scale, out);
+    return attention_backward_reference(heads, grad, q, k, v, value, out);
+  EBB_DISPATCH(backward_target)(heads, grad, q, k, v, value, out);
 }
 
 void add_attention_kernels(Kernels& table) {

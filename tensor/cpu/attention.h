@@ -5,14 +5,15 @@
 
 namespace ebb::cpu {
 
-void attention(const Tensor& q, const Tensor& k, const Tensor& v, double scale, Attended& out);
-void attention_backward(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
-                        const Attended& value, double scale, AttentionGradients& out);
+void attention(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
+               Attended& out);
+void attention_backward(const Heads& heads, const Tensor& grad, const Tensor& q, const Tensor& k,
+                        const Tensor& v, const Attended& value, AttentionGradients& out);
 
-void attention_reference(const Tensor& q, const Tensor& k, const Tensor& v, double scale,
+void attention_reference(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
                          Attended& out);
-void attention_backward_reference(const Tensor& grad, const Tensor& q, const Tensor& k,
-                                  const Tensor& v, const Attended& value, double scale,
+void attention_backward_reference(const Heads& heads, const Tensor& grad, const Tensor& q,
+                                  const Tensor& k, const Tensor& v, const Attended& value,
                                   AttentionGradients& out);
 
 }  // namespace ebb::cpu

@@ -7,20 +7,17 @@ namespace ebb::cpu {
 
 namespace {
 
-// Row `i` of softmax(scale q k^T), i counted over all heads, in float64, and the log of the sum of
-// its exponentials.
+// softmax(scale q k^T) of one query, in float64, and the log of the sum of its exponentials.
 template <class T>
-std::vector<double> probabilities(const Tensor& q, const Tensor& k, double scale, std::int64_t i,
+std::vector<double> probabilities(const Heads& heads, const T* q, const T* k,
                                   double* log_sum = nullptr) {
-  const std::int64_t depth = q.size(2), keys = k.size(1);
-  const T *row = input<T>(q) + i * depth, *head = input<T>(k) + i / q.size(1) * keys * depth;
-  std::vector<double> p(static_cast<std::size_t>(keys));
+  std::vector<double> p(static_cast<std::size_t>(heads.keys));
   double largest = -INFINITY, total = 0;
-  for (std::int64_t j = 0; j < keys; ++j) {
-    double score = 0;
-    for (std::int64_t c = 0; c < depth; ++c) score += double(row[c]) * double(head[j * depth + c]);
-    p[static_cast<std::size_t>(j)] = scale * score;
-    largest = std::max(largest, scale * score);
+  for (double& score : p) {
+    for (std::int64_t c = 0; c < heads.depth; ++c) score += double(q[c]) * double(k[c]);
+    k += heads.k.row;
+    score *= heads.scale;
+    largest = std::max(largest, score);
   }
   for (double& value : p) total += value = std::exp(value - largest);
   for (double& value : p) value /= total;
@@ -30,56 +27,60 @@ std::vector<double> probabilities(const Tensor& q, const Tensor& k, double scale
 
 }  // namespace
 
-void attention_reference(const Tensor& q, const Tensor& k, const Tensor& v, double scale,
+void attention_reference(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
                          Attended& out) {
-  const std::int64_t queries = q.size(1), keys = v.size(1), width = v.size(2);
   dispatch_floating("attention", q.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    for (std::int64_t i = 0; i < q.size(0) * queries; ++i) {
+    for (std::int64_t i = 0; i < heads.count() * heads.queries; ++i) {
+      const std::int64_t head = i / heads.queries, row = i % heads.queries;
+      const T* query = input<T>(q) + heads.begin(heads.q, head) + row * heads.q.row;
+      const T* values = input<T>(v) + heads.begin(heads.v, head);
       double log_sum;
-      const std::vector<double> p = probabilities<T>(q, k, scale, i, &log_sum);
+      const std::vector<double> p =
+          probabilities(heads, query, input<T>(k) + heads.begin(heads.k, head), &log_sum);
       output<T>(out.log_sums)[i] = T(log_sum);
-      const T* values = input<T>(v) + i / queries * keys * width;
-      for (std::int64_t c = 0; c < width; ++c) {
+      for (std::int64_t c = 0; c < heads.width; ++c) {
         double sum = 0;
-        for (std::int64_t j = 0; j < keys; ++j)
-          sum += p[static_cast<std::size_t>(j)] * double(values[j * width + c]);
-        output<T>(out.y)[i * width + c] = T(sum);
+        for (std::int64_t j = 0; j < heads.keys; ++j)
+          sum += p[static_cast<std::size_t>(j)] * double(values[j * heads.v.row + c]);
+        output<T>(out.y)[heads.begin(heads.y, head) + row * heads.y.row + c] = T(sum);
       }
     }
   });
 }
 
 // dv = p^T g; with dp = g v^T, ds = p (dp - sum(p dp)); dq = scale ds k; dk = scale ds^T q.
-void attention_backward_reference(const Tensor& grad, const Tensor& q, const Tensor& k,
-                                  const Tensor& v, const Attended&, double scale,
+void attention_backward_reference(const Heads& heads, const Tensor& grad, const Tensor& q,
+                                  const Tensor& k, const Tensor& v, const Attended&,
                                   AttentionGradients& out) {
-  const std::int64_t queries = q.size(1), keys = v.size(1), depth = q.size(2), width = v.size(2);
   dispatch_floating("attention_backward", q.dtype(), [&](auto zero) {
     using T = decltype(zero);
     for (Tensor* gradient : {&out.q, &out.k, &out.v})
       std::fill_n(output<T>(*gradient), gradient->numel(), T(0));
-    for (std::int64_t i = 0; i < q.size(0) * queries; ++i) {
-      const std::vector<double> p = probabilities<T>(q, k, scale, i);
-      const std::int64_t head = i / queries * keys;
-      const T *g = input<T>(grad) + i * width, *q_row = input<T>(q) + i * depth;
+    for (std::int64_t i = 0; i < heads.count() * heads.queries; ++i) {
+      const std::int64_t head = i / heads.queries, row = i % heads.queries;
+      const std::int64_t at_q = heads.begin(heads.q, head) + row * heads.q.row;
+      const std::int64_t at_k = heads.begin(heads.k, head), at_v = heads.begin(heads.v, head);
+      const T* g = input<T>(grad) + heads.begin(heads.y, head) + row * heads.y.row;
+      const std::vector<double> p = probabilities(heads, input<T>(q) + at_q, input<T>(k) + at_k);
       std::vector<double> dp(p.size());
       double dot = 0;
-      for (std::int64_t j = 0; j < keys; ++j) {
+      for (std::int64_t j = 0; j < heads.keys; ++j) {
         const auto at = static_cast<std::size_t>(j);
-        for (std::int64_t c = 0; c < width; ++c) {
-          dp[at] += double(g[c]) * double(input<T>(v)[(head + j) * width + c]);
-          output<T>(out.v)[(head + j) * width + c] += T(p[at] * double(g[c]));
+        for (std::int64_t c = 0; c < heads.width; ++c) {
+          const std::int64_t place = at_v + j * heads.v.row + c;
+          dp[at] += double(g[c]) * double(input<T>(v)[place]);
+          output<T>(out.v)[place] += T(p[at] * double(g[c]));
         }
         dot += p[at] * dp[at];
       }
-      for (std::int64_t j = 0; j < keys; ++j) {
+      for (std::int64_t j = 0; j < heads.keys; ++j) {
         const auto at = static_cast<std::size_t>(j);
-        const double ds = scale * p[at] * (dp[at] - dot);
-        for (std::int64_t c = 0; c < depth; ++c) {
-          const std::int64_t place = (head + j) * depth + c;
-          output<T>(out.q)[i * depth + c] += T(ds * double(input<T>(k)[place]));
-          output<T>(out.k)[place] += T(ds * double(q_row[c]));
+        const double ds = heads.scale * p[at] * (dp[at] - dot);
+        for (std::int64_t c = 0; c < heads.depth; ++c) {
+          const std::int64_t place = at_k + j * heads.k.row + c;
+          output<T>(out.q)[at_q + c] += T(ds * double(input<T>(k)[place]));
+          output<T>(out.k)[place] += T(ds * double(input<T>(q)[at_q + c]));
         }
       }
     }

@@ -79,6 +79,12 @@ const std::vector<Function> per_sample = {
            scaled_dot_product_attention_backward(q, q, k, q, scaled_dot_product_attention(q, k, q));
        return cat({g.q, g.k, g.v}, 2).reshape({x.size(0), -1});
      }},
+    {"self-attention",
+     [](const Tensor& x) {
+       const Tensor qkv = x.reshape({x.size(0), -1, 120});
+       const Attended y = self_attention(qkv, 4);
+       return cat({self_attention_backward(y.y, qkv, 4, y), y.y}, 2);
+     }},
 };
 
 // Of everything at once.

@@ -92,6 +92,32 @@ TEST_CASE("attention is softmax(q k^T / sqrt d) v, its gradients the rules compo
   }
 }
 
+TEST_CASE("self-attention is attention of its parts, bit for bit") {
+  for (const DType dtype : {DType::float32, DType::float64})
+    for (const std::int64_t heads : {1, 2, 3}) {
+      const std::int64_t n = 2, length = 130, depth = 7, width = heads * depth;
+      const Tensor qkv = numbers({n, length, 3 * width}, dtype);
+      const Tensor grad = numbers({n, length, width}, dtype, 5);
+      const auto split = [&](const Tensor& x) {
+        return permute(x.reshape({n, length, heads, depth}), {0, 2, 1, 3});
+      };
+      const auto join = [&](const Tensor& x) {
+        return permute(x, {0, 2, 1, 3}).reshape({n, length, width});
+      };
+      const auto part = [&](std::int64_t i) {
+        return split(slice(qkv, 2, i * width, (i + 1) * width));
+      };
+      const Attended parts = scaled_dot_product_attention(part(0), part(1), part(2));
+      const AttentionGradients by =
+          scaled_dot_product_attention_backward(split(grad), part(0), part(1), part(2), parts);
+      const Attended whole = self_attention(qkv, heads);
+      CHECK(values(whole.y) == values(join(parts.y)));
+      CHECK(values(whole.log_sums) == values(parts.log_sums));
+      CHECK(values(self_attention_backward(grad, qkv, heads, whole)) ==
+            values(cat({join(by.q), join(by.k), join(by.v)}, 2)));
+    }
+}
+
 TEST_CASE("products of mismatched shapes are errors that say both") {
   const Tensor a = Tensor::zeros({2, 3}), b = Tensor::zeros({4, 2});
   CHECK_THROWS_WITH(matmul(a, b), doctest::Contains("matmul: shapes (2, 3) and (4, 2)"));
@@ -102,6 +128,11 @@ TEST_CASE("products of mismatched shapes are errors that say both") {
   CHECK_THROWS_WITH(linear(a, Tensor::zeros({5, 3}), Tensor::zeros({4})),
                     doctest::Contains("linear: bias (4,)"));
   CHECK_THROWS_WITH(scaled_dot_product_attention(a, b, b), doctest::Contains("query (2, 3)"));
+  CHECK_THROWS_WITH(self_attention(Tensor::zeros({1, 2, 12}), 3),
+                    doctest::Contains("self_attention: qkv (1, 2, 12) with 3 heads"));
+  const Tensor qkv = Tensor::zeros({1, 2, 12});
+  CHECK_THROWS_WITH(self_attention_backward(qkv, qkv, 2, self_attention(qkv, 2)),
+                    doctest::Contains("self_attention_backward: gradient (1, 2, 12)"));
   CHECK_THROWS_WITH(matmul(Tensor::arange(4).reshape({2, 2}), Tensor::arange(4).reshape({2, 2})),
                     doctest::Contains("matmul: needs float32"));
 }

@@ -52,6 +52,16 @@ TEST_CASE("group normalisation, in one block and in many") {
   }
 }
 
+// Heads (heads, rows, columns) one after the other.
+Heads stacked_heads(const Tensor& q, const Tensor& k, const Tensor& v) {
+  const auto rows = [](std::int64_t count, const Tensor& x) {
+    return HeadRows{0, 0, count * x.size(2), x.size(2)};
+  };
+  return {
+      1,   q.size(0),          q.size(1),          k.size(1),          q.size(2),         v.size(2),
+      0.4, rows(q.size(1), q), rows(k.size(1), k), rows(k.size(1), v), rows(q.size(1), v)};
+}
+
 TEST_CASE("attention, in one block of rows and in many") {
   for (const DType dtype : {DType::float32, DType::float64})
     for (const auto& sizes : {std::array<std::int64_t, 5>{2, 150, 70, 9, 5},
@@ -71,14 +81,15 @@ TEST_CASE("attention, in one block of rows and in many") {
       const Tensor v = numbers({heads, keys, width}, dtype, 11);
       const Tensor g = numbers({heads, queries, width}, dtype, 13);
       const Tensor row = Tensor::empty({heads, queries}, dtype);
+      const Heads all = stacked_heads(q, k, v);
       Attended fast{like(g), like(row)}, plain{like(g), like(row)};
-      cpu::attention(q, k, v, 0.4, fast);
-      cpu::attention_reference(q, k, v, 0.4, plain);
+      cpu::attention(all, q, k, v, fast);
+      cpu::attention_reference(all, q, k, v, plain);
       CHECK(relative_error(fast.y, plain.y) < tolerance);
       CHECK(relative_error(fast.log_sums, plain.log_sums) < tolerance);
       AttentionGradients dfast{like(q), like(k), like(v)}, dplain{like(q), like(k), like(v)};
-      cpu::attention_backward(g, q, k, v, fast, 0.4, dfast);
-      cpu::attention_backward_reference(g, q, k, v, plain, 0.4, dplain);
+      cpu::attention_backward(all, g, q, k, v, fast, dfast);
+      cpu::attention_backward_reference(all, g, q, k, v, plain, dplain);
       CHECK(relative_error(dfast.v, dplain.v) < tolerance);
       if (keys == 1) continue;  // softmax over one key is constant: nothing but rounding is left
       CHECK(relative_error(dfast.q, dplain.q) < 2 * tolerance);
@@ -89,12 +100,13 @@ TEST_CASE("attention, in one block of rows and in many") {
 TEST_CASE("attention over nothing") {
   const Tensor none = Tensor::zeros({2, 0, 4}), some = Tensor::ones({2, 3, 4});
   Attended out{Tensor::ones({2, 3, 4}), Tensor::ones({2, 3})};
-  cpu::attention(some, none, none, 1, out);
+  cpu::attention(stacked_heads(some, none, none), some, none, none, out);
   CHECK(values(sum(out.y)) == std::vector<double>{0});
   Attended empty{Tensor::empty({2, 0, 4}), Tensor::empty({2, 0})};
-  cpu::attention(none, some, some, 1, empty);
+  cpu::attention(stacked_heads(none, some, some), none, some, some, empty);
   AttentionGradients gradients{like(none), like(some), like(some)};
-  cpu::attention_backward(none, none, some, some, empty, 1, gradients);
+  cpu::attention_backward(stacked_heads(none, some, some), none, none, some, some, empty,
+                          gradients);
   CHECK(values(sum(gradients.k)) == std::vector<double>{0});
 }
 

@@ -8,8 +8,10 @@
 #include <ebb/tensor/cpu/norm.h>
 #include <ebb/tensor/cpu/scratch.h>
 #include <ebb/tensor/scalar_math.h>
+#include <hwy/cache_control.h>
 
 #include <algorithm>
+#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace ebb::cpu {
@@ -61,38 +63,60 @@ void sum_rows(const T* x, std::int64_t rows, std::int64_t channels, const T* shi
   }
 }
 
-template <bool silu, class T>
-void apply_row(const T* __restrict x, std::int64_t channels, const T* __restrict shift,
-               const T* __restrict scale, const T* __restrict bias, T* __restrict y) {
-  for (std::int64_t c = 0; c < channels; ++c) {
-    const T z = (x[c] - shift[c]) * scale[c] + bias[c];
-    y[c] = silu ? z * detail::sigmoid(z) : z;
+// Calls body(c, columns) for columns [c, c + columns), as many as fit a vector: 16, 4 or 1, as a
+// constant.
+template <class Body>
+void by_columns(std::int64_t channels, const Body& body) {
+  std::int64_t c = 0;
+  for (; c + 16 <= channels; c += 16) body(c, std::integral_constant<int, 16>());
+  for (; c + 4 <= channels; c += 4) body(c, std::integral_constant<int, 4>());
+  for (; c < channels; ++c) body(c, std::integral_constant<int, 1>());
+}
+
+template <bool silu, int columns, class T>
+void apply_columns(const T* __restrict x, std::int64_t rows, std::int64_t channels,
+                   const T* __restrict shift, const T* __restrict scale, const T* __restrict bias,
+                   T* __restrict y) {
+  for (std::int64_t r = 0; r < rows; ++r, x += channels, y += channels) {
+    hwy::Prefetch(x + run * channels);
+    for (int c = 0; c < columns; ++c) {
+      const T z = (x[c] - shift[c]) * scale[c] + bias[c];
+      y[c] = silu ? z * detail::sigmoid(z) : z;
+    }
   }
 }
 
 template <class T>
 void apply_rows(const T* x, std::int64_t rows, std::int64_t channels, const T* shift,
                 const T* scale, const T* bias, bool silu, T* y) {
-  for (std::int64_t at = 0; at < rows * channels; at += channels) {
-    if (silu) {
-      apply_row<true>(x + at, channels, shift, scale, bias, y + at);
-    } else {
-      apply_row<false>(x + at, channels, shift, scale, bias, y + at);
-    }
+  for (std::int64_t start = 0; start < rows; start += run) {
+    const std::int64_t count = std::min(run, rows - start), at = start * channels;
+    by_columns(channels, [&](std::int64_t c, auto columns) {
+      const auto apply =
+          silu ? apply_columns<true, columns(), T> : apply_columns<false, columns(), T>;
+      apply(x + at + c, count, channels, shift + c, scale + c, bias + c, y + at + c);
+    });
   }
 }
 
-template <bool silu, class T>
-void gradient_row(const T* __restrict grad, const T* __restrict x, std::int64_t channels,
-                  const T* __restrict mean, const T* __restrict scale, const T* __restrict bias,
-                  T* __restrict inner, T* __restrict sum, T* __restrict dots) {
-  for (std::int64_t c = 0; c < channels; ++c) {
-    const T d = x[c] - mean[c];
-    const T g = silu ? grad[c] * detail::silu_derivative(d * scale[c] + bias[c]) : grad[c];
-    if (silu) inner[c] = g;
-    sum[c] += g;
-    dots[c] += g * d;
+template <bool silu, int columns, class T>
+void gradient_columns(const T* __restrict grad, const T* __restrict x, std::int64_t rows,
+                      std::int64_t channels, const T* __restrict mean, const T* __restrict scale,
+                      const T* __restrict bias, T* __restrict inner, T* __restrict sum,
+                      T* __restrict dots) {
+  T s[columns] = {}, t[columns] = {};
+  for (std::int64_t r = 0; r < rows; ++r, grad += channels, x += channels, inner += channels) {
+    hwy::Prefetch(grad + run * channels);
+    hwy::Prefetch(x + run * channels);
+    for (int c = 0; c < columns; ++c) {
+      const T d = x[c] - mean[c];
+      const T g = silu ? grad[c] * detail::silu_derivative(d * scale[c] + bias[c]) : grad[c];
+      if (silu) inner[c] = g;
+      s[c] += g;
+      t[c] += g * d;
+    }
   }
+  for (int c = 0; c < columns; ++c) sum[c] = s[c], dots[c] = t[c];
 }
 
 template <class T>
@@ -101,17 +125,13 @@ void gradient_rows(const T* grad, const T* x, std::int64_t rows, std::int64_t ch
                    double* sums) {
   T* partial = scratch<Partial, T>(2 * channels);
   for (std::int64_t start = 0; start < rows; start += run) {
-    std::fill(partial, partial + 2 * channels, T(0));
-    for (std::int64_t r = start; r < std::min(rows, start + run); ++r) {
-      const std::int64_t at = r * channels;
-      if (silu) {
-        gradient_row<true>(grad + at, x + at, channels, mean, scale, bias, inner + at, partial,
-                           partial + channels);
-      } else {
-        gradient_row<false>(grad + at, x + at, channels, mean, scale, bias, inner + at, partial,
-                            partial + channels);
-      }
-    }
+    const std::int64_t count = std::min(run, rows - start), at = start * channels;
+    by_columns(channels, [&](std::int64_t c, auto columns) {
+      const auto gradient =
+          silu ? gradient_columns<true, columns(), T> : gradient_columns<false, columns(), T>;
+      gradient(grad + at + c, x + at + c, count, channels, mean + c, scale + c, bias + c,
+               inner + at + c, partial + c, partial + channels + c);
+    });
     add_to(sums, partial, 2 * channels);
   }
 }

@@ -57,8 +57,14 @@ struct Step {
   std::int64_t size, from, to;
 };
 
+// The part of a line of the cache that elements `stride` apart use, about.
+double density(std::int64_t stride) {
+  return 1 / static_cast<double>(std::max<std::int64_t>(1, stride));
+}
+
 // The dimensions of a copy in a better order than their own, which copying is free to choose:
-// last a long one along which one side is contiguous, before it one for the other side.
+// last a long one along which one side is contiguous or nearly so, before it one for the other
+// side.
 std::vector<Step> ordered(const View& from, const View& to, const Shape& shape) {
   std::vector<Step> steps;
   for (std::size_t d = 0; d < static_cast<std::size_t>(shape.rank()); ++d) {
@@ -79,8 +85,8 @@ std::vector<Step> ordered(const View& from, const View& to, const Shape& shape) 
     std::rotate(best, best + 1, end);
   };
   move_to(0, [](const Step& step) {
-    const int contiguous = (step.to == 1 ? 3 : 0) + (step.from == 1 ? 2 : 0);
-    return std::min(step.size, enough) * (1 + contiguous);
+    return static_cast<double>(std::min(step.size, enough)) *
+           (1 + 3 * density(step.to) + 2 * density(step.from));
   });
   const bool written = !steps.empty() && steps.back().to == 1;
   move_to(1, [&](const Step& step) {

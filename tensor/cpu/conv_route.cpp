@@ -35,6 +35,9 @@ bool use_winograd(const ConvGeometry& g) {
   return g.ci >= 16 && g.co >= 16 && g.ho * g.wo >= 32 && points * 2 <= g.ho * g.wo * 9;
 }
 
+// The lattice has ways of its own for few channels.
+bool use_pointwise(const ConvGeometry& g) { return pointwise::fits(g) && g.ci >= 16 && g.co >= 16; }
+
 // From x (n,h,w,ci), weight (co, ci/groups, kh, kw) and y (n,ho,wo,co).
 ConvGeometry geometry(const Tensor& x, const Tensor& weight, const Tensor& y,
                       const Conv2dOptions& options) {
@@ -66,7 +69,8 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
       if (use_winograd(g))
         return winograd::forward(g, values<T>(x), values<T>(weight), values<T>(bias), activation,
                                  values<T>(y), weight_key(weight, options));
-    lattice::forward(g, values<T>(x), values<T>(weight), values<T>(bias), activation, values<T>(y));
+    const auto run = use_pointwise(g) ? pointwise::forward<T> : lattice::forward<T>;
+    run(g, values<T>(x), values<T>(weight), values<T>(bias), activation, values<T>(y));
   });
 }
 
@@ -79,8 +83,8 @@ void backward_data(const Tensor& dy, const Tensor& weight, const Tensor& bias,
       if (use_winograd(g))
         return winograd::backward_data(g, values<T>(dy), values<T>(weight), values<T>(bias),
                                        activation, values<T>(dx), weight_key(weight, options));
-    lattice::backward_data(g, values<T>(dy), values<T>(weight), values<T>(bias), activation,
-                           values<T>(dx));
+    const auto run = use_pointwise(g) ? pointwise::backward_data<T> : lattice::backward_data<T>;
+    run(g, values<T>(dy), values<T>(weight), values<T>(bias), activation, values<T>(dx));
   });
 }
 
@@ -93,8 +97,9 @@ void backward_weights(const Tensor& dy, const Tensor& x, const Conv2dOptions& op
       if (use_winograd(g) && g.n > 0)
         return winograd::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw),
                                           values<T>(db));
-    lattice::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw),
-                              db.defined() ? values<T>(db) : nullptr);
+    const auto run =
+        use_pointwise(g) ? pointwise::backward_weights<T> : lattice::backward_weights<T>;
+    run(g, values<T>(dy), values<T>(x), values<T>(dw), db.defined() ? values<T>(db) : nullptr);
   });
 }
 

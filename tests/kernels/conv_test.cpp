@@ -150,6 +150,7 @@ TEST_CASE("conv: sizes 1 to 17, channels and kernels of every kind") {
   for (std::int64_t channels : {1, 2, 3, 5, 8, 13, 16, 17, 31, 32, 33})
     check_case({2, 6, 7, channels, 34 - channels, {3, 3}, {{1, 1}, {1, 1}}});
   check_case({2, 9, 8, 5, 6, {1, 1}, {}});
+  check_case({2, 9, 8, 33, 18, {1, 1}, {}});
   check_case({2, 9, 8, 5, 6, {1, 1}, {{2, 2}, {0, 0}}});
   check_case({1, 9, 8, 4, 7, {2, 5}, {{1, 1}, {0, 2}}});
   check_case({1, 11, 7, 3, 4, {7, 7}, {{1, 1}, {3, 3}}});
@@ -224,19 +225,24 @@ TEST_CASE("conv: nothing to compute") {
 
 TEST_CASE("conv: a sample's bits depend neither on its batch nor on the threads") {
   const int threads = cpu::thread_count();
-  for (const auto& [size, ci, co, stride] : std::vector<std::array<std::int64_t, 4>>{
-           {32, 32, 48, 1}, {13, 16, 64, 1}, {16, 3, 64, 1}, {16, 64, 3, 1}, {16, 32, 32, 2}}) {
-    const Tensor weight = numbers({co, ci, 3, 3}, 1), bias = numbers({co}, 2);
-    const Conv2dOptions options{{stride, stride}, {1, 1}};
+  for (const auto& [size, ci, co, side, stride] :
+       std::vector<std::array<std::int64_t, 5>>{{32, 32, 48, 3, 1},
+                                                {13, 16, 64, 3, 1},
+                                                {16, 3, 64, 3, 1},
+                                                {16, 64, 3, 3, 1},
+                                                {16, 32, 32, 3, 2},
+                                                {14, 40, 24, 1, 1}}) {
+    const Tensor weight = numbers({co, ci, side, side}, 1), bias = numbers({co}, 2);
+    const Conv2dOptions options{{stride, stride}, {side / 2, side / 2}};
     const Tensor x = numbers({5, size, size, ci}, 3);
     const Tensor y = conv2d(x, weight, bias, options, Activation::relu);
     const Tensor dx = conv2d_backward_data(y, weight, size, size, options);
-    const auto dw = conv2d_backward_weights(y, x, {3, 3}, options);
+    const auto dw = conv2d_backward_weights(y, x, {side, side}, options);
     for (int count : {1, 2, 3}) {
       cpu::set_thread_count(count);
       CHECK(same_bits(conv2d(x, weight, bias, options, Activation::relu), y));
       CHECK(same_bits(conv2d_backward_data(y, weight, size, size, options), dx));
-      const auto again = conv2d_backward_weights(y, x, {3, 3}, options);
+      const auto again = conv2d_backward_weights(y, x, {side, side}, options);
       CHECK(same_bits(again.weight, dw.weight));
       CHECK(same_bits(again.bias, dw.bias));
     }

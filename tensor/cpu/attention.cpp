@@ -64,14 +64,14 @@ HWY_INLINE V exponential(D d, V x) {
 }
 
 // The right operand of products: its panel j of tile_columns columns starts at data + j * pitch and
-// has its rows tile_columns apart.
+// has its rows `step` apart.
 template <class T>
 struct Panels {
   const T* data;
-  std::int64_t pitch;
+  std::int64_t pitch, step;
 
-  Panels from_row(std::int64_t row) const { return {data + row * tile_columns<T>(), pitch}; }
-  Panels from_panel(std::int64_t j) const { return {data + j * pitch, pitch}; }
+  Panels from_row(std::int64_t row) const { return {data + row * step, pitch, step}; }
+  Panels from_panel(std::int64_t j) const { return {data + j * pitch, pitch, step}; }
 };
 
 // Of a matrix whose element (i, j) is x[i * row_stride + j * column_stride].
@@ -80,11 +80,13 @@ Panels<T> pack(const T* x, std::int64_t rows, std::int64_t columns, std::int64_t
                std::int64_t column_stride) {
   constexpr std::int64_t width = tile_columns<T>();
   const std::int64_t count = (columns + width - 1) / width, pitch = rows * width;
+  // Few rows are read too seldom for a copy to pay.
+  if (column_stride == 1 && columns % width == 0 && rows < 128) return {x, width, row_stride};
   T* packed = scratch<Tag, T>(count * pitch);
   for (std::int64_t j = 0; j < count; ++j)
     pack_columns(x + j * width * column_stride, column_stride, row_stride,
                  std::min(width, columns - j * width), rows, packed + j * pitch);
-  return {packed, pitch};
+  return {packed, pitch, width};
 }
 
 // c = [c +] a b, a (rows, k) with element (i, p) at a[i * row_stride + p * step]. Of c's rows,
@@ -100,7 +102,7 @@ void multiply(std::int64_t rows, std::int64_t columns, std::int64_t k, const T* 
   for (std::int64_t j = 0; j * width < columns; ++j) {
     const std::int64_t whole = columns - j * width > lanes<T>() ? width : lanes<T>();
     for (std::int64_t i = 0; i < rows; ++i) targets[i] = c + i * pitch + j * width;
-    multiply_tile(Tile<T>{1, k, sources, 0, step, b.data + j * b.pitch, width, targets, whole, add,
+    multiply_tile(Tile<T>{1, k, sources, 0, step, b.data + j * b.pitch, b.step, targets, whole, add,
                           nullptr, Activation::none},
                   0, rows);
   }

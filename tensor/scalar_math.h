@@ -29,7 +29,9 @@ inline float exp(float x) {
   const std::uint32_t exponent =
       std::bit_cast<std::uint32_t>(shifted) - std::bit_cast<std::uint32_t>(to_integer);
   const float y = std::bit_cast<float>(std::bit_cast<std::uint32_t>(e_r) + (exponent << 23));
-  return x < smallest ? 0.0f : x > largest ? std::numeric_limits<float>::infinity() : y;
+  // One after the other: nested, they become twice the instructions.
+  const float below = x > largest ? std::numeric_limits<float>::infinity() : y;
+  return x < smallest ? 0.0f : below;
 }
 
 inline double tanh(double x) { return std::tanh(x); }

@@ -12,9 +12,10 @@ Variable group_norm(const Variable& x, std::int64_t groups, const Variable& weig
   return Variable::record("group_norm", n.y, {x, weight, bias},
                           [=, x = Saved("group_norm", x.value()), w = Saved("group_norm", w),
                            b = Saved("group_norm", b), mean = n.mean,
-                           rstd = n.rstd](const Tensor& grad, const Needs&) -> std::vector<Tensor> {
-                            NormGradients by = group_norm_backward(grad, x.get(), groups, w.get(),
-                                                                   b.get(), mean, rstd, silu);
+                           rstd = n.rstd](Tensor grad, const Needs&) -> std::vector<Tensor> {
+                            NormGradients by =
+                                group_norm_backward(std::move(grad), x.get(), groups, w.get(),
+                                                    b.get(), mean, rstd, silu);
                             return {by.x, by.weight, by.bias};
                           });
 }

@@ -24,13 +24,15 @@ Normalized normalize(std::string_view operation, const Tensor& x, const Groups& 
   return out;
 }
 
+// The gradient by x is written to `dx`.
 NormGradients normalize_backward(std::string_view operation, const Tensor& grad, const Tensor& x,
                                  const Groups& groups, const Tensor& weight, const Tensor& bias,
-                                 const Tensor& mean, const Tensor& rstd, bool silu) {
+                                 const Tensor& mean, const Tensor& rstd, bool silu,
+                                 const Tensor& dx) {
   common_operands(operation, {&grad, &x, &mean, &rstd});
   check_same_shape(operation, grad, x);
   const Device device = x.device();
-  NormGradients out{empty_like(x), {}, {}};
+  NormGradients out{dx, {}, {}};
   if (weight.defined()) {
     out.weight = empty_like(weight);
     out.bias = empty_like(weight);
@@ -80,11 +82,13 @@ Normalized group_norm(const Tensor& x, std::int64_t groups, const Tensor& weight
   return normalize("group_norm", x, parts, {parts.samples, groups}, weight, bias, eps, silu);
 }
 
-NormGradients group_norm_backward(const Tensor& grad, const Tensor& x, std::int64_t groups,
+NormGradients group_norm_backward(Tensor grad, const Tensor& x, std::int64_t groups,
                                   const Tensor& weight, const Tensor& bias, const Tensor& mean,
                                   const Tensor& rstd, bool silu) {
-  return normalize_backward("group_norm_backward", grad, x, group_norm_groups(x, groups), weight,
-                            bias, mean, rstd, silu);
+  const Groups parts = group_norm_groups(x, groups);
+  const Tensor dx = grad.is_unique() ? grad : empty_like(x);
+  return normalize_backward("group_norm_backward", grad, x, parts, weight, bias, mean, rstd, silu,
+                            dx);
 }
 
 Normalized layer_norm(const Tensor& x, const Shape& shape, const Tensor& weight, const Tensor& bias,
@@ -98,7 +102,7 @@ Normalized layer_norm(const Tensor& x, const Shape& shape, const Tensor& weight,
 NormGradients layer_norm_backward(const Tensor& grad, const Tensor& x, const Shape& shape,
                                   const Tensor& weight, const Tensor& mean, const Tensor& rstd) {
   return normalize_backward("layer_norm_backward", grad, x, layer_norm_groups(x, shape), weight, {},
-                            mean, rstd, false);
+                            mean, rstd, false, empty_like(x));
 }
 
 Normalized batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
@@ -113,7 +117,7 @@ Normalized batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias,
 NormGradients batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& weight,
                                   const Tensor& mean, const Tensor& rstd) {
   return normalize_backward("batch_norm_backward", grad, x, batch_norm_groups(x), weight, {}, mean,
-                            rstd, false);
+                            rstd, false, empty_like(x));
 }
 
 }  // namespace ebb

@@ -20,7 +20,8 @@ struct NormGradients {
 // C/groups channels of a group. `silu` applies x sigmoid(x) to the result in the same pass.
 Normalized group_norm(const Tensor& x, std::int64_t groups, const Tensor& weight,
                       const Tensor& bias, double eps = 1e-5, bool silu = false);
-NormGradients group_norm_backward(const Tensor& grad, const Tensor& x, std::int64_t groups,
+// Takes the memory of `grad` for the gradient by x where nobody else has it.
+NormGradients group_norm_backward(Tensor grad, const Tensor& x, std::int64_t groups,
                                   const Tensor& weight, const Tensor& bias, const Tensor& mean,
                                   const Tensor& rstd, bool silu = false);
 

@@ -42,7 +42,7 @@ struct NormLoops {
   void (*apply)(const T* x, std::int64_t rows, std::int64_t channels, const T* shift,
                 const T* scale, const T* bias, bool silu, T* y);
   // inner = grad, through silu's derivative if silu; sums[c] += inner,
-  // sums[channels + c] += inner (x - mean).
+  // sums[channels + c] += inner (x - mean). inner may be grad.
   void (*gradient)(const T* grad, const T* x, std::int64_t rows, std::int64_t channels,
                    const T* mean, const T* scale, const T* bias, bool silu, T* inner, double* sums);
   // dx = inner p - q - (x - mean) r; dx may be inner.

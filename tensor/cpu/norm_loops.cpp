@@ -100,21 +100,20 @@ void apply_rows(const T* x, std::int64_t rows, std::int64_t channels, const T* s
 }
 
 template <bool silu, int columns, class T>
-void gradient_columns(const T* __restrict grad, const T* __restrict x, std::int64_t rows,
+void gradient_columns(const T* grad, const T* __restrict x, std::int64_t rows,
                       std::int64_t channels, const T* __restrict mean, const T* __restrict scale,
-                      const T* __restrict bias, T* __restrict inner, T* __restrict sum,
-                      T* __restrict dots) {
-  T s[columns] = {}, t[columns] = {};
+                      const T* __restrict bias, T* inner, T* __restrict sum, T* __restrict dots) {
+  T s[columns] = {}, t[columns] = {}, g[columns];
   for (std::int64_t r = 0; r < rows; ++r, grad += channels, x += channels, inner += channels) {
     hwy::Prefetch(grad + run * channels);
     hwy::Prefetch(x + run * channels);
     for (int c = 0; c < columns; ++c) {
       const T d = x[c] - mean[c];
-      const T g = silu ? grad[c] * detail::silu_derivative(d * scale[c] + bias[c]) : grad[c];
-      if (silu) inner[c] = g;
-      s[c] += g;
-      t[c] += g * d;
+      g[c] = silu ? grad[c] * detail::silu_derivative(d * scale[c] + bias[c]) : grad[c];
+      s[c] += g[c];
+      t[c] += g[c] * d;
     }
+    if (silu) std::copy_n(g, columns, inner);
   }
   for (int c = 0; c < columns; ++c) sum[c] = s[c], dots[c] = t[c];
 }

@@ -52,6 +52,14 @@ void check_group_norm(DType dtype, double tolerance, std::int64_t samples, std::
   const Tensor gz = silu_after ? unary_backward(Unary::silu, wide(g), z, silu(z)) : wide(g);
   const Tensor gn = affine ? gz * beside(w) : gz;
   const NormGradients dx = group_norm_backward(g, x, groups, w, b, out.mean, out.rstd, silu_after);
+  // Memory that nobody else has is taken.
+  Tensor own = g.clone();
+  const void* memory = own.raw();
+  const NormGradients taken =
+      group_norm_backward(std::move(own), x, groups, w, b, out.mean, out.rstd, silu_after);
+  CHECK(taken.x.raw() == memory);
+  CHECK(values(taken.x) == values(dx.x));
+  CHECK(values(g) == values(numbers(shape, dtype, 77)));
   // Where the gradient nearly cancels (two elements a group) its own size is no measure.
   const Tensor expected = normalized_backward(gn.reshape(parts), book).reshape(shape);
   const double size = amax(abs(gn)).item() * amax(book.rstd).item();

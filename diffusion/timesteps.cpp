@@ -30,13 +30,13 @@ std::vector<double> with_ends(std::vector<double> ratios, double low, double hig
   return ratios;
 }
 
-// The largest finite ratio: the noise end, or where that is pure noise the last table entry or,
-// on a continuous path, a thousandth of the way back.
-double largest_ratio(const Path& path) {
+// Where a grid that is even in a power of s, or in its log, starts: at the noise end, or where s
+// has become so large (lambda = -5.1) that the rest of the path is only noise, which would take
+// most of the steps (the cosine schedule's s goes beyond 10^4; Lu et al. 2022b clip it there). Data
+// under noise of variance sigma^2 keeps its size, so there the noise end is meant.
+double first_ratio(const Path& path) {
   const double end = path.at(path.t_noise()).ratio();
-  if (std::isfinite(end)) return end;
-  const double back = path.steps() > 0 ? 1 : (path.t_noise() - path.t_data()) / 1000;
-  return path.at(path.t_noise() - back).ratio();
+  return path.scaling() == Scaling::variance_exploding ? end : std::min(end, std::exp(5.1));
 }
 double smallest_ratio(const Path& path) {
   const double end = path.at(path.t_data()).ratio();
@@ -116,7 +116,7 @@ TimeGrid grid_of_ratios(const Path& path, const std::vector<double>& ratios, con
 
 TimeGrid make_grid(const Path& path, std::int64_t n, Spacing spacing) {
   if (spacing == Spacing::karras || spacing == Spacing::exponential) {
-    const double low = smallest_ratio(path), high = largest_ratio(path);
+    const double low = smallest_ratio(path), high = first_ratio(path);
     return grid_of_ratios(
         path,
         spacing == Spacing::karras ? karras_ratios(n, low, high) : exponential_ratios(n, low, high),

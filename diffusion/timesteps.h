@@ -36,8 +36,9 @@ TimeGrid grid_of_times(const Path& path, const std::vector<double>& times, const
 TimeGrid grid_of_ratios(const Path& path, const std::vector<double>& ratios, const Level& last);
 
 // n steps down `path`, ending at path.clean(). On a continuous path trailing is n even steps from
-// t_noise to t_data, leading and linspace are an Error. The ends of karras and exponential are the
-// path's own (its last finite ratio where it ends in pure noise).
+// t_noise to t_data, leading and linspace are an Error. karras and exponential start at the noise
+// end, but where alpha^2 + sigma^2 = 1 or alpha + sigma = 1 at s = e^5.1 at most (lambda >= -5.1;
+// Lu et al. 2022b): beyond there is only noise.
 TimeGrid make_grid(const Path& path, std::int64_t n, Spacing spacing = Spacing::trailing);
 
 }  // namespace ebb

@@ -67,6 +67,15 @@ TEST_CASE("grids of a path end in clean data") {
     CHECK(grid.front().t == (spacing == Spacing::leading ? 900 : 999));
     for (std::size_t i = 0; i + 1 < grid.size(); ++i) CHECK(grid[i].ratio() > grid[i + 1].ratio());
   }
+  // The cosine path goes on to s = 20,000, where there is nothing but noise.
+  const Path cosine = Path::discrete(alphas_cumprod(cosine_betas(1000)));
+  CHECK(make_grid(cosine, 10).front().t == 999);
+  for (const Spacing spacing : {Spacing::karras, Spacing::exponential}) {
+    const TimeGrid grid = make_grid(cosine, 10, spacing);
+    CHECK(grid.size() == 11);
+    CHECK(grid.front().lambda() == doctest::Approx(-5.1));
+    CHECK(grid.front().t < 999);
+  }
   const TimeGrid flow = make_grid(Path::flow(), 4);
   CHECK(flow[0].sigma == 1);
   CHECK(flow[1].sigma == doctest::Approx(0.75));
@@ -74,6 +83,7 @@ TEST_CASE("grids of a path end in clean data") {
   CHECK_THROWS_AS(make_grid(Path::flow(), 4, Spacing::leading), Error);
   CHECK_THROWS_AS(make_grid(Path::flow(), 0), Error);
   CHECK(make_grid(Path::edm(), 5, Spacing::karras)[0].sigma == doctest::Approx(80));
+  CHECK(make_grid(Path::edm(0.01, 500), 5, Spacing::karras)[0].sigma == doctest::Approx(500));
 }
 
 TEST_CASE("variances between levels") {

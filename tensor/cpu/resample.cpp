@@ -72,8 +72,11 @@ HWY_EXPORT(find_resample);
 
 void resample(const Tensor& x, const Taps& rows, const Taps& columns, Tensor& out) {
   const auto run = EBB_DISPATCH(find_resample)(x.dtype());
-  parallel_for(out.size(0) * out.size(1), 1,
-               [&](std::int64_t row, std::int64_t) { run(x, rows, columns, row, out); });
+  const std::int64_t size = std::max<std::int64_t>(1, out.size(2) * out.size(3));
+  parallel_for(out.size(0) * out.size(1), std::max<std::int64_t>(1, (1 << 14) / size),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t row = begin; row < end; ++row) run(x, rows, columns, row, out);
+               });
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ Place Tiling::place(int kind, std::int64_t tile) const {
 
 std::vector<Block> Tiling::blocks(std::int64_t most) const {
   std::vector<Block> result;
-  for (int kind = 0; kind < 4; ++kind)
+  // With a kind of few points after one of many, each half of the list is half of the work.
+  for (const int kind : {0, 3, 1, 2})
     for (std::int64_t first = 0; first < count(kind); first += most)
       result.push_back({kind, first, std::min(most, count(kind) - first)});
   std::stable_sort(result.begin(), result.end(), [&](const Block& a, const Block& b) {

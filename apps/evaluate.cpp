@@ -120,10 +120,10 @@ void evaluate(EvaluateOptions& options) {
             {"seed", request.seed},
             {"guidance", request.guidance},
             {"sampler", request.sampler},
-            {"spacing", name_of(request.spacing.value_or(find_sampler(request.sampler).spacing))},
             {"steps", request.steps},
             {"checkpoint", options.checkpoint},
             {"minutes", run.seconds_at(options.checkpoint) / 60}};
+  if (request.spacing) json["spacing"] = name_of(*request.spacing);  // else the samplers' usual
   if (evaluation.judge_accuracy()) {
     json["judge"] = {{"file", evaluation.judge_file()},
                      {"test_accuracy", *evaluation.judge_accuracy()}};

@@ -32,8 +32,8 @@ std::vector<double> with_ends(std::vector<double> ratios, double low, double hig
 
 // Where a grid that is even in a power of s, or in its log, starts: at the noise end, or where s
 // has become so large (lambda = -5.1) that the rest of the path is only noise, which would take
-// most of the steps (the cosine schedule's s goes beyond 10^4; Lu et al. 2022b clip it there). Data
-// under noise of variance sigma^2 keeps its size, so there the noise end is meant.
+// most of the steps (the cosine schedule's s goes beyond 10^4). Where alpha = 1 the noise end is
+// one that somebody chose.
 double first_ratio(const Path& path) {
   const double end = path.at(path.t_noise()).ratio();
   return path.scaling() == Scaling::variance_exploding ? end : std::min(end, std::exp(5.1));

@@ -37,8 +37,8 @@ TimeGrid grid_of_ratios(const Path& path, const std::vector<double>& ratios, con
 
 // n steps down `path`, ending at path.clean(). On a continuous path trailing is n even steps from
 // t_noise to t_data, leading and linspace are an Error. karras and exponential start at the noise
-// end, but where alpha^2 + sigma^2 = 1 or alpha + sigma = 1 at s = e^5.1 at most (lambda >= -5.1;
-// Lu et al. 2022b): beyond there is only noise.
+// end, but unless alpha = 1 at s = e^5.1 at most: beyond lambda = -5.1 there is only noise (as the
+// code of Lu et al. 2022b clips the cosine schedule; diffusers' lambda_min_clipped).
 TimeGrid make_grid(const Path& path, std::int64_t n, Spacing spacing = Spacing::trailing);
 
 }  // namespace ebb

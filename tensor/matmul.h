@@ -37,7 +37,7 @@ AttentionGradients scaled_dot_product_attention_backward(const Tensor& grad, con
 
 // The same for each head of self-attention, with queries, keys and values side by side as one
 // product makes them: qkv (N, L, 3 heads d), of which the first heads d are the queries of all
-// heads. y (N, L, heads d), log_sums (N, heads, L).
+// heads. y (N, L, heads d), log_sums (N, heads, L). Another shape is an Error.
 Attended self_attention(const Tensor& qkv, std::int64_t heads);
 // The gradient by qkv.
 Tensor self_attention_backward(const Tensor& grad, const Tensor& qkv, std::int64_t heads,

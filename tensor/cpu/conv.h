@@ -46,17 +46,4 @@ template <class T>
 void backward_weights(const ConvGeometry& g, const T* dy, const T* x, T* dw, T* db);
 }  // namespace lattice
 
-// Those that `fits` allows: 1x1, of stride 1, without padding and groups.
-namespace pointwise {
-bool fits(const ConvGeometry& g);
-template <class T>
-void forward(const ConvGeometry& g, const T* x, const T* weight, const T* bias,
-             Activation activation, T* y);
-template <class T>
-void backward_data(const ConvGeometry& g, const T* dy, const T* weight, const T* bias,
-                   Activation activation, T* dx);
-template <class T>
-void backward_weights(const ConvGeometry& g, const T* dy, const T* x, T* dw, T* db);
-}  // namespace pointwise
-
 }  // namespace ebb::cpu

@@ -3,6 +3,7 @@
 #include <ebb/tensor/cpu/conv.h>
 #include <ebb/tensor/cpu/conv_bias.h>
 #include <ebb/tensor/cpu/environment.h>
+#include <ebb/tensor/cpu/gemm.h>
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/winograd.h>
 #include <ebb/tensor/cpu/winograd_tiles.h>
@@ -35,8 +36,12 @@ bool use_winograd(const ConvGeometry& g) {
   return g.ci >= 16 && g.co >= 16 && g.ho * g.wo >= 32 && points * 2 <= g.ho * g.wo * 9;
 }
 
-// The lattice has ways of its own for few channels.
-bool use_pointwise(const ConvGeometry& g) { return pointwise::fits(g) && g.ci >= 16 && g.co >= 16; }
+// A 1x1 convolution is one product of matrices, whose rows are the pixels. For few channels the
+// lattice has ways of its own.
+bool use_product(const ConvGeometry& g) {
+  return g.kernel == Pair{1, 1} && g.stride == Pair{1, 1} && g.padding == Pair{0, 0} &&
+         g.groups == 1 && g.ci >= 16 && g.co >= 16;
+}
 
 // From x (n,h,w,ci), weight (co, ci/groups, kh, kw) and y (n,ho,wo,co).
 ConvGeometry geometry(const Tensor& x, const Tensor& weight, const Tensor& y,
@@ -60,6 +65,8 @@ T* values(Tensor& tensor) {
   return static_cast<T*>(tensor.raw());
 }
 
+std::int64_t pixels(const Tensor& x) { return x.size(-1) == 0 ? 0 : x.numel() / x.size(-1); }
+
 void forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
              const Conv2dOptions& options, Activation activation, Tensor& y) {
   const ConvGeometry g = geometry(x, weight, y, options);
@@ -69,8 +76,10 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
       if (use_winograd(g))
         return winograd::forward(g, values<T>(x), values<T>(weight), values<T>(bias), activation,
                                  values<T>(y), weight_key(weight, options));
-    const auto run = use_pointwise(g) ? pointwise::forward<T> : lattice::forward<T>;
-    run(g, values<T>(x), values<T>(weight), values<T>(bias), activation, values<T>(y));
+    if (use_product(g))
+      return gemm(pixels(x), g.co, g.ci, {values<T>(x), g.ci, 1}, {values<T>(weight), 1, g.ci},
+                  values<T>(y), g.co, {false, values<T>(bias), activation});
+    lattice::forward(g, values<T>(x), values<T>(weight), values<T>(bias), activation, values<T>(y));
   });
 }
 
@@ -83,8 +92,11 @@ void backward_data(const Tensor& dy, const Tensor& weight, const Tensor& bias,
       if (use_winograd(g))
         return winograd::backward_data(g, values<T>(dy), values<T>(weight), values<T>(bias),
                                        activation, values<T>(dx), weight_key(weight, options));
-    const auto run = use_pointwise(g) ? pointwise::backward_data<T> : lattice::backward_data<T>;
-    run(g, values<T>(dy), values<T>(weight), values<T>(bias), activation, values<T>(dx));
+    if (use_product(g))
+      return gemm(pixels(dy), g.ci, g.co, {values<T>(dy), g.co, 1}, {values<T>(weight), g.ci, 1},
+                  values<T>(dx), g.ci, {false, values<T>(bias), activation});
+    lattice::backward_data(g, values<T>(dy), values<T>(weight), values<T>(bias), activation,
+                           values<T>(dx));
   });
 }
 
@@ -97,13 +109,16 @@ void backward_weights(const Tensor& dy, const Tensor& x, const Conv2dOptions& op
       if (use_winograd(g) && g.n > 0)
         return winograd::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw),
                                           values<T>(db));
-    const auto run =
-        use_pointwise(g) ? pointwise::backward_weights<T> : lattice::backward_weights<T>;
-    run(g, values<T>(dy), values<T>(x), values<T>(dw), db.defined() ? values<T>(db) : nullptr);
+    T* bias = db.defined() ? values<T>(db) : nullptr;
+    if (use_product(g)) {
+      gemm(g.co, g.ci, pixels(dy), {values<T>(dy), 1, g.co}, {values<T>(x), g.ci, 1}, values<T>(dw),
+           g.ci);
+      if (bias) sum_pixels(pixels(dy), g.co, values<T>(dy), bias);
+      return;
+    }
+    lattice::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw), bias);
   });
 }
-
-std::int64_t pixels(const Tensor& dy) { return dy.size(-1) == 0 ? 0 : dy.numel() / dy.size(-1); }
 
 void bias_gradient(const Tensor& dy, Tensor& db) {
   dispatch_floating("sum_pixels", dy.dtype(), [&](auto zero) {

@@ -18,10 +18,9 @@ Axis::Axis(std::int64_t size) {
 }
 
 Place Tiling::place(int kind, std::int64_t tile) const {
-  const std::int64_t across = columns_of(kind), column = tile % across;
-  const std::int64_t row = tile / across % rows_of(kind), image = tile / across / rows_of(kind);
-  return {image, kind / 2 == 1 ? 4 * rows.fours + 3 * row : 4 * row,
-          kind % 2 == 1 ? 4 * columns.fours + 3 * column : 4 * column};
+  const std::int64_t across = columns.tiles(kind % 2), down = rows.tiles(kind / 2);
+  return {tile / across / down, rows.start(kind / 2, tile / across % down),
+          columns.start(kind % 2, tile % across)};
 }
 
 std::vector<Block> Tiling::blocks(std::int64_t most) const {

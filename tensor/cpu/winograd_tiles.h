@@ -18,10 +18,15 @@ struct Axis {
 
   explicit Axis(std::int64_t size);
   std::int64_t points() const { return 6 * fours + 5 * threes; }
+  // Of the tiles of three (kind 1) or of four (0): their number, and where the i-th begins.
+  std::int64_t tiles(int kind) const { return kind == 1 ? threes : fours; }
+  std::int64_t start(int kind, std::int64_t i) const {
+    return kind == 1 ? 4 * fours + 3 * i : 4 * i;
+  }
 };
 
 struct Block {
-  int kind;  // 2 (three rows) + (three columns)
+  int kind;  // 2 (kind of its rows) + (kind of its columns)
   std::int64_t first, count;
 };
 
@@ -38,15 +43,13 @@ struct Tiling {
       : images(n), rows(height), columns(width) {}
 
   // Tiles of a kind, numbered row by row, image by image.
-  std::int64_t count(int kind) const { return images * rows_of(kind) * columns_of(kind); }
-  std::int64_t columns_of(int kind) const { return kind % 2 == 1 ? columns.threes : columns.fours; }
+  std::int64_t count(int kind) const {
+    return images * rows.tiles(kind / 2) * columns.tiles(kind % 2);
+  }
   Place place(int kind, std::int64_t tile) const;
 
   // At most `most` tiles a block, in the order of the images where they begin.
   std::vector<Block> blocks(std::int64_t most) const;
-
- private:
-  std::int64_t rows_of(int kind) const { return kind / 2 == 1 ? rows.threes : rows.fours; }
 };
 
 }  // namespace ebb::cpu::winograd

@@ -123,6 +123,15 @@ TEST_CASE("evaluate: figures, their floor, a picture; the judge is kept, mended,
 
   REQUIRE(evaluate_run(folder / "d.json", {"--judge-steps", "1"}).code == 0);
   CHECK(read_json(folder / "d.json")["judge"]["test_accuracy"] < a["judge"]["test_accuracy"]);
+
+  REQUIRE(evaluate_run(folder / "e.json", {"--spacing", "karras"}).code == 0);
+  const nlohmann::json karras = read_json(folder / "e.json");
+  CHECK(karras["spacing"] == "karras");
+  CHECK_FALSE(a.contains("spacing"));
+  CHECK(karras["samples"]["frechet_distance"] != a["samples"]["frechet_distance"]);
+  const Outcome unknown = evaluate_run(folder / "f.json", {"--spacing", "even"});
+  CHECK(unknown.code == 2);
+  CHECK(unknown.err.find("spacing: 'even' is unknown") != std::string::npos);
 }
 
 TEST_CASE("evaluate: sweeps have a row for each point") {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <ebb/tensor/conv.h>
+#include <ebb/tensor/float_state.h>
 #include <ebb/tensor/matmul.h>
 #include <ebb/tensor/norm.h>
 #include <ebb/tensor/optim.h>
@@ -147,13 +148,16 @@ struct Kernels {
 // The table of `device`; an Error says how to get it where it is not linked in.
 const Kernels& kernels(Device device);
 
-// `entry` itself, or an Error where the device lacks it.
+// A call of `entry` in kernels' floating-point mode; an Error where the device lacks it.
 //   use("softmax", device, kernels(device).softmax)(x, y);
-template <class Function>
-Function* use(std::string_view operation, Device device, Function* entry) {
+template <class Result, class... Parameters>
+auto use(std::string_view operation, Device device, Result (*entry)(Parameters...)) {
   check(entry != nullptr, "{}: device {} has no kernel for it; move the operands to cpu", operation,
         device);
-  return entry;
+  return [entry](Parameters... parameters) -> Result {
+    const FloatState state;
+    return entry(static_cast<Parameters>(parameters)...);
+  };
 }
 
 namespace cpu {

@@ -90,7 +90,7 @@ Tensor Tensor::reshape(const std::vector<std::int64_t>& sizes) const {
 Tensor Tensor::to(DType dtype) const {
   if (dtype == dtype_ && defined()) return *this;
   Tensor result = empty(shape_, dtype, device());
-  kernels(device()).cast(*this, result);
+  use("to", device(), kernels(device()).cast)(*this, result);
   return result;
 }
 
@@ -122,7 +122,7 @@ double Tensor::item() const {
 }
 
 Tensor& Tensor::fill_(double value) {
-  kernels(device()).fill(*this, value);
+  use("fill_", device(), kernels(device()).fill)(*this, value);
   bump_version();
   return *this;
 }

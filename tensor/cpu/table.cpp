@@ -1,3 +1,4 @@
+#include <ebb/tensor/cpu/simd_target.h>
 #include <ebb/tensor/cpu/table.h>
 
 namespace ebb {
@@ -7,6 +8,7 @@ namespace cpu {
 namespace {
 
 Kernels make_table() {
+  simd_target();  // its errors come before any work
   Kernels table;
   add_memory_kernels(table);
   add_optim_kernels(table);

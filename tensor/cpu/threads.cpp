@@ -1,5 +1,7 @@
 #include <ebb/tensor/cpu/environment.h>
+#include <ebb/tensor/cpu/team.h>
 #include <ebb/tensor/cpu/threads.h>
+#include <omp.h>
 #include <sched.h>
 
 #include <atomic>
@@ -7,10 +9,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include <utility>
 
 namespace ebb::cpu {
 
@@ -50,16 +49,17 @@ int thread_count() { return count().load(std::memory_order_relaxed); }
 
 void set_thread_count(int value) { count() = std::max(1, value); }
 
-void flush_denormals() {
-#if defined(__SSE2__)
-  constexpr unsigned flush_to_zero = 0x8000, denormals_are_zero = 0x0040;
-  _mm_setcsr(_mm_getcsr() | flush_to_zero | denormals_are_zero);
-#elif defined(__aarch64__)
-  constexpr std::uint64_t flush_to_zero = std::uint64_t{1} << 24;
-  std::uint64_t control;
-  asm volatile("mrs %0, fpcr" : "=r"(control));
-  asm volatile("msr fpcr, %0" : : "r"(control | flush_to_zero));
-#endif
+void run_blocks(std::int64_t blocks, void (*run)(const void* work, std::int64_t block),
+                const void* work) {
+  thread_local bool inside = false;
+  const auto helpers = static_cast<int>(std::min<std::int64_t>(blocks, thread_count()) - 1);
+  Job job{blocks, run, work, helpers};
+  struct Inside {
+    const bool before = std::exchange(inside, true);
+    ~Inside() { inside = before; }
+  } const scope;
+  if (helpers == 0 || scope.before || !team().run(job)) job.help();
+  if (job.error) std::rethrow_exception(job.error);
 }
 
 }  // namespace ebb::cpu

@@ -7,6 +7,7 @@
 #include <ebb/diffusion/schedule.h>
 #include <ebb/diffusion/tutorial_unet.h>
 #include <ebb/nn/optim.h>
+#include <ebb/tensor/weight_cache.h>
 
 namespace ebb::apps {
 namespace {
@@ -21,8 +22,9 @@ std::shared_ptr<SimpleUNet> tutorial_model() {
 Tensor times(std::int64_t n) { return Tensor::full({n}, 100); }
 
 Predictor predictor(std::shared_ptr<Model> model) {
-  return [model](const Tensor& x, const Tensor& t) {
+  return [model, cache = std::make_shared<WeightCache>()](const Tensor& x, const Tensor& t) {
     const NoGrad no_grad;
+    const WeightCache::Scope scope(*cache);
     return (*model)(x, t, {}).value();
   };
 }

@@ -3,6 +3,7 @@
 #include <ebb/diffusion/likelihood.h>
 #include <ebb/tensor/layout.h>
 #include <ebb/tensor/pointwise.h>
+#include <ebb/tensor/weight_cache.h>
 
 #include <algorithm>
 #include <cmath>
@@ -126,6 +127,8 @@ std::optional<double> Evaluation::bits_per_dimension(const Model& model, Split s
   const Dataset& data = split == Split::train ? *train_ : *test_;
   Batch batch = data.batch(chosen(data, std::min(data.size(), images)));
   if (model.num_classes() == 0) batch.labels = {};
+  WeightCache weights;
+  const WeightCache::Scope scope(weights);
   const ConditionalPredictor predictor = [&](const Tensor& x, const Tensor& t,
                                              const Tensor& labels) {
     const NoGrad no_grad;

@@ -3,6 +3,7 @@
 #include <ebb/diffusion/loss.h>
 #include <ebb/diffusion/schedule.h>
 #include <ebb/tensor/layout.h>
+#include <ebb/tensor/weight_cache.h>
 
 namespace ebb::apps::notebook {
 namespace {
@@ -47,6 +48,8 @@ Denoiser denoiser_of(const Model& model) {
 
 Tensor ddpm_cell(const Model& model, const Path& path, Generator& generator,
                  const Observer& observer) {
+  WeightCache weights;
+  const WeightCache::Scope scope(weights);
   const Tensor start = draw_images(generator, batch);
   return ddpm({denoiser_of(model), path, make_grid(path, timesteps),
                generator_noise(generator, /*channels_first=*/true), observer},
@@ -54,6 +57,8 @@ Tensor ddpm_cell(const Model& model, const Path& path, Generator& generator,
 }
 
 Tensor ddim_cell(const Model& model, const Path& path, const Tensor& start, std::int64_t steps) {
+  WeightCache weights;
+  const WeightCache::Scope scope(weights);
   const TimeGrid grid = grid_of_times(path, leading_times(path.steps(), steps), path.clean());
   return ddim({denoiser_of(model), path, grid, {}, {}}, start);
 }

@@ -2,6 +2,7 @@
 #include <ebb/apps/sampling.h>
 #include <ebb/diffusion/guidance.h>
 #include <ebb/tensor/layout.h>
+#include <ebb/tensor/weight_cache.h>
 
 #include <algorithm>
 #include <charconv>
@@ -88,6 +89,8 @@ Tensor draw_samples(const Model& model, const RunConfig& config, const SampleReq
   const Path path = make_path(config);
   const TimeGrid grid = make_grid(path, request.steps,
                                   request.spacing.value_or(find_sampler(request.sampler).spacing));
+  WeightCache weights;
+  const WeightCache::Scope scope(weights);
   std::vector<Tensor> parts;
   for (std::int64_t first = 0; first < request.count; first += request.batch) {
     const std::int64_t count = std::min(request.batch, request.count - first);

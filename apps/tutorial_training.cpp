@@ -11,6 +11,7 @@
 #include <ebb/diffusion/unet2d.h>
 #include <ebb/nn/optim.h>
 #include <ebb/tensor/layout.h>
+#include <ebb/tensor/weight_cache.h>
 
 namespace ebb::apps {
 namespace {
@@ -96,6 +97,8 @@ void train_and_sample(const std::string& out, std::int64_t steps) {
   train(trainer, *data, steps);
 
   const UseEma averaged(trainer.ema());
+  WeightCache weights;
+  const WeightCache::Scope scope(weights);
   const Tensor labels = row_labels(data->classes(), columns);
   const Tensor start =
       start_noise(path, {labels.numel(), info.height, info.width, info.channels}, seed);

@@ -15,12 +15,6 @@ ReluGradients before_relu(Tensor grad, const Saved& y) {
   return {std::move(grad), {}};
 }
 
-// Without a graph the weight is not being trained.
-Conv2dOptions keeping(Conv2dOptions options, const std::vector<Variable>& inputs) {
-  options.keep_weight = !needs_graph(inputs);
-  return options;
-}
-
 }  // namespace
 
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
@@ -28,8 +22,8 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
   // silu's derivative needs its input, which the fused form does not keep.
   if (activation == Activation::silu && needs_graph({x, weight, bias}))
     return silu(conv2d(x, weight, bias, options));
-  const Tensor y = conv2d(x.value(), weight.value(), detail::value_or_none(bias),
-                          keeping(options, {x, weight, bias}), activation);
+  const Tensor y = conv2d(x.value(), weight.value(), detail::value_or_none(bias), options,
+                          activation);
   return Variable::record(
       "conv2d", y, {x, weight, bias},
       [options, x = Saved("conv2d", x.value()), weight = Saved("conv2d", weight.value()),
@@ -58,7 +52,7 @@ Variable conv_transpose2d(const Variable& x, const Variable& weight, const Varia
   if (activation == Activation::silu && needs_graph({x, weight, bias}))
     return silu(conv_transpose2d(x, weight, bias, options));
   const Tensor y = conv_transpose2d(x.value(), weight.value(), detail::value_or_none(bias),
-                                    keeping(options, {x, weight, bias}), activation);
+                                    options, activation);
   return Variable::record("conv_transpose2d", y, {x, weight, bias},
                           [options, x = Saved("conv_transpose2d", x.value()),
                            weight = Saved("conv_transpose2d", weight.value()),

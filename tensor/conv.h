@@ -15,9 +15,6 @@ struct Conv2dOptions {
   Pair dilation{1, 1};
   std::int64_t groups = 1;
   Pair output_padding{0, 0};  // conv_transpose2d only; below stride or dilation
-  // The same weight will come again, unchanged: what the kernel makes of it may be kept. The
-  // result is the same.
-  bool keep_weight = false;
 };
 
 // Fused into the output: what is applied to y after the bias.

@@ -51,11 +51,6 @@ ConvGeometry geometry(const Tensor& x, const Tensor& weight, const Tensor& y,
           options.stride, options.padding, options.dilation, options.groups};
 }
 
-winograd::WeightKey weight_key(const Tensor& weight, const Conv2dOptions& options) {
-  if (!options.keep_weight) return {};
-  return {weight.storage_id(), weight.version()};
-}
-
 template <class T>
 const T* values(const Tensor& tensor) {
   return static_cast<const T*>(tensor.raw());
@@ -75,7 +70,7 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
     if constexpr (std::is_same_v<T, float>)
       if (use_winograd(g))
         return winograd::forward(g, values<T>(x), values<T>(weight), values<T>(bias), activation,
-                                 values<T>(y), weight_key(weight, options));
+                                 values<T>(y), &weight);
     if (use_product(g))
       return gemm(pixels(x), g.co, g.ci, {values<T>(x), g.ci, 1}, {values<T>(weight), 1, g.ci},
                   values<T>(y), g.co, {false, values<T>(bias), activation});
@@ -91,7 +86,7 @@ void backward_data(const Tensor& dy, const Tensor& weight, const Tensor& bias,
     if constexpr (std::is_same_v<T, float>)
       if (use_winograd(g))
         return winograd::backward_data(g, values<T>(dy), values<T>(weight), values<T>(bias),
-                                       activation, values<T>(dx), weight_key(weight, options));
+                                       activation, values<T>(dx), &weight);
     if (use_product(g))
       return gemm(pixels(dy), g.ci, g.co, {values<T>(dy), g.co, 1}, {values<T>(weight), g.ci, 1},
                   values<T>(dx), g.ci, {false, values<T>(bias), activation});

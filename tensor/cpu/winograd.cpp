@@ -22,7 +22,6 @@ constexpr std::int64_t block_tiles = tile_rows == 14 ? 28 : 30;
 constexpr std::int64_t few_tiles = 256, most_block_tiles = 32;
 
 struct Transformed;
-struct Weights;
 struct Packed;
 struct Products;
 struct Inputs;
@@ -74,19 +73,30 @@ void transform_weights(const ConvGeometry& g, const float* weight, bool forward,
   });
 }
 
-// u, on which `held` has a hand where it is kept.
-const float* find_weights(const ConvGeometry& g, const float* weight, const WeightKey& key,
-                          std::shared_ptr<Storage>& held) {
-  if (key.keeps() && (held = find_kept(key)) != nullptr)
-    return static_cast<const float*>(held->data());
-  const std::int64_t source = key.forward ? g.ci : g.co, target = key.forward ? g.co : g.ci;
+// u, in scratch memory or shared with the thread's cache.
+struct Weights {
+  std::shared_ptr<Storage> shared;
+  const float* u;
+};
+
+Weights find_weights(const ConvGeometry& g, const float* weight, bool forward,
+                     const Tensor* cached) {
+  WeightCache* cache = cached ? WeightCache::current() : nullptr;
+  WeightCache::Key key{};
+  if (cache) {
+    key = {cached->storage_id(), cached->version(), cached->shape(), forward};
+    if (const std::shared_ptr<Storage> found = cache->find(key))
+      return {found, static_cast<const float*>(found->data())};
+  }
+  const std::int64_t source = forward ? g.ci : g.co, target = forward ? g.co : g.ci;
   const std::int64_t panels = (target + panel_width() - 1) / panel_width();
   const std::int64_t size = panels * 36 * weight_pitch(source);
-  if (key.keeps()) held = Storage::allocate(Device::cpu, static_cast<std::size_t>(size) * 4);
-  float* u = held ? static_cast<float*>(held->data()) : scratch<Transformed, float>(size);
-  transform_weights(g, weight, key.forward, u);
-  if (held) keep(key, held);
-  return u;
+  std::shared_ptr<Storage> shared;
+  if (cache) shared = Storage::allocate(Device::cpu, static_cast<std::size_t>(size) * 4);
+  float* u = shared ? static_cast<float*>(shared->data()) : scratch<Transformed, float>(size);
+  transform_weights(g, weight, forward, u);
+  if (cache) cache->keep(key, shared);
+  return {std::move(shared), u};
 }
 
 // What the blocks of a layer share.
@@ -227,19 +237,19 @@ void convolve(const Layer& layer) {
 }
 
 void forward_target(const ConvGeometry& g, const float* x, const float* weight, const float* bias,
-                    Activation activation, float* y, const WeightKey& key) {
-  std::shared_ptr<Storage> held;
+                    Activation activation, float* y, const Tensor* cached) {
+  const Weights weights = find_weights(g, weight, true, cached);
   convolve({g.n, g.h, g.w, g.ci, g.ho, g.wo, g.co, g.padding[0], g.padding[1], x,
-            find_weights(g, weight, key, held), bias, activation, y,
+            weights.u, bias, activation, y,
             streams(g.n * g.ho * g.wo * g.co * 4, g.co, y)});
 }
 
 void backward_data_target(const ConvGeometry& g, const float* dy, const float* weight,
                           const float* bias, Activation activation, float* dx,
-                          const WeightKey& key) {
-  std::shared_ptr<Storage> held;
+                          const Tensor* cached) {
+  const Weights weights = find_weights(g, weight, false, cached);
   convolve({g.n, g.ho, g.wo, g.co, g.h, g.w, g.ci, 2 - g.padding[0], 2 - g.padding[1], dy,
-            find_weights(g, weight, key, held), bias, activation, dx,
+            weights.u, bias, activation, dx,
             streams(g.n * g.h * g.w * g.ci * 4, g.ci, dx)});
 }
 
@@ -259,14 +269,13 @@ bool fits(const ConvGeometry& g) {
 }
 
 void forward(const ConvGeometry& g, const float* x, const float* weight, const float* bias,
-             Activation activation, float* y, const WeightKey& key) {
-  EBB_DISPATCH(forward_target)(g, x, weight, bias, activation, y, {key.storage, key.version, true});
+             Activation activation, float* y, const Tensor* cached) {
+  EBB_DISPATCH(forward_target)(g, x, weight, bias, activation, y, cached);
 }
 
 void backward_data(const ConvGeometry& g, const float* dy, const float* weight, const float* bias,
-                   Activation activation, float* dx, const WeightKey& key) {
-  EBB_DISPATCH(backward_data_target)
-  (g, dy, weight, bias, activation, dx, {key.storage, key.version, false});
+                   Activation activation, float* dx, const Tensor* cached) {
+  EBB_DISPATCH(backward_data_target)(g, dy, weight, bias, activation, dx, cached);
 }
 
 }  // namespace ebb::cpu::winograd

@@ -27,18 +27,19 @@
 #pragma once
 
 #include <ebb/tensor/cpu/conv.h>
-#include <ebb/tensor/cpu/winograd_kept.h>
+#include <ebb/tensor/weight_cache.h>
 
 namespace ebb::cpu::winograd {
 
 // 3x3, stride 1, no dilation, one group.
 bool fits(const ConvGeometry& g);
 
-// With a `key` that keeps, the transformed weight is taken from, or goes to, winograd_kept.h.
+// The transform of `cached`, a tensor that holds `weight`, is taken from, or goes to, the thread's
+// WeightCache.
 void forward(const ConvGeometry& g, const float* x, const float* weight, const float* bias,
-             Activation activation, float* y, const WeightKey& key = {});
+             Activation activation, float* y, const Tensor* cached = nullptr);
 void backward_data(const ConvGeometry& g, const float* dy, const float* weight, const float* bias,
-                   Activation activation, float* dx, const WeightKey& key = {});
+                   Activation activation, float* dx, const Tensor* cached = nullptr);
 // db (may be null): the gradient by the bias. n > 0.
 void backward_weights(const ConvGeometry& g, const float* dy, const float* x, float* dw, float* db);
 

@@ -111,24 +111,3 @@ TEST_CASE("winograd: within 2e-5 of the output's RMS at 64 to 256 channels") {
   compare(1, 12, 9, 128, 96, {1, 1}, 2e-5);
   compare(1, 8, 8, 256, 256, {1, 1}, 2e-5);
 }
-
-TEST_CASE("winograd: a weight's transform is kept, and only while the weight stays the same") {
-  const auto x = Tensor::from(single(numbers(2 * 8 * 8 * 32, 1)), {2, 8, 8, 32});
-  Conv2dOptions once{.padding = {1, 1}}, again = once;
-  again.keep_weight = true;
-  const auto same = [&](const Tensor& weight) {
-    const auto bits = [](const Tensor& y) { return y.to_vector<float>(); };
-    CHECK(bits(conv2d(x, weight, {}, again)) == bits(conv2d(x, weight, {}, once)));
-    CHECK(bits(conv_transpose2d(x, weight, {}, again)) ==
-          bits(conv_transpose2d(x, weight, {}, once)));
-  };
-  for (int seed = 1; seed <= 3; ++seed) {  // the next weight may have the last one's memory
-    Tensor weight = Tensor::from(single(numbers(32 * 32 * 9, seed)), {32, 32, 3, 3});
-    same(weight);
-    same(weight);
-    weight.fill_(0.5);
-    same(weight);
-    weight.mutable_data<float>()[7] = 3;
-    same(weight);
-  }
-}

@@ -1,5 +1,6 @@
 #include <ebb/apps/commands.h>
 #include <ebb/apps/console.h>
+#include <ebb/apps/openblas_choice.h>
 #include <ebb/tensor/cpu/threads.h>
 
 #include <algorithm>
@@ -62,6 +63,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  ebb::apps::mend_openblas_choice(argv);
   // A closed pipe is a failed write; a training run whose progress nobody reads any more goes on.
   std::signal(SIGPIPE, SIG_IGN);
   try {

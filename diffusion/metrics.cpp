@@ -1,9 +1,9 @@
 #include <ebb/diffusion/metrics.h>
-#include <ebb/diffusion/symmetric_eigen.h>
 #include <ebb/tensor/layout.h>
 #include <ebb/tensor/matmul.h>
 #include <ebb/tensor/pointwise.h>
 #include <ebb/tensor/reduce.h>
+#include <ebb/tensor/symmetric_eigen.h>
 
 #include <algorithm>
 #include <cmath>
@@ -35,9 +35,8 @@ Tensor covariance(const Tensor& x, const Tensor& mean) {
 // V diag(f(values)) V^T for f = sqrt, negative rounding errors taken as zero.
 Tensor matrix_sqrt(const Tensor& a) {
   const Eigen eigen = symmetric_eigen(a);
-  std::vector<double> roots;
-  for (const double value : eigen.values) roots.push_back(std::sqrt(std::max(value, 0.0)));
-  return bmm(mul(eigen.vectors, Tensor::from(roots)), eigen.vectors, false, /*trans_b=*/true);
+  const Tensor roots = sqrt(relu(eigen.values));
+  return bmm(mul(eigen.vectors, roots), eigen.vectors, false, /*trans_b=*/true);
 }
 
 double trace(const Tensor& a) {
@@ -108,9 +107,8 @@ double frechet_distance(const Tensor& mean_a, const Tensor& covariance_a, const 
                         const Tensor& covariance_b) {
   const Tensor root = matrix_sqrt(covariance_a);
   // (S_a S_b)^(1/2) has the trace of (S_a^(1/2) S_b S_a^(1/2))^(1/2), which is symmetric.
-  double cross = 0;
-  for (const double value : symmetric_eigen(bmm(bmm(root, covariance_b), root)).values)
-    cross += std::sqrt(std::max(value, 0.0));
+  const Tensor squares = symmetric_eigen(bmm(bmm(root, covariance_b), root)).values;
+  const double cross = sum(sqrt(relu(squares))).item();
   return sum(square(sub(mean_a, mean_b))).item() + trace(covariance_a) + trace(covariance_b) -
          2 * cross;
 }

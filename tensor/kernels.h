@@ -104,6 +104,9 @@ struct Kernels {
   // Products of matrices. bmm: a and b of rank 3.
   void (*bmm)(const Tensor& a, const Tensor& b, bool trans_a, bool trans_b, Tensor& out) = nullptr;
   void (*linear)(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& out) = nullptr;
+  // a (n, n) float64, symmetric, of which the lower triangle is read: row j becomes the eigenvector
+  // of values[j].
+  void (*symmetric_eigen)(Tensor& a, Tensor& values) = nullptr;
   // log_sums (items, heads, queries). A gradient lies in its tensor as its operand does; the three
   // tensors may be one.
   void (*attention)(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,

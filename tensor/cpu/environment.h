@@ -17,7 +17,8 @@ inline constexpr std::array<EnvironmentVariable, 4> environment_variables{{
     {"EBB_EXACT", "0, 1", "1: convolutions by direct sums only, never by Winograd's transform"},
     {"OMP_NUM_THREADS", "1, 2, ...", "threads (default: CPU affinity and cgroup quota)"},
     {"OPENBLAS_CORETYPE", "Haswell, SkylakeX, ...",
-     "OpenBLAS's kernels (default: chosen by the processor's features)"},
+     "OpenBLAS's kernels (default: its own choice; the program mends one that is known to be "
+     "poor)"},
 }};
 
 // The value of one of them; empty when it is not set.

@@ -1,4 +1,4 @@
-// Matrix product by tiles (Goto & van de Geijn 2008).
+// Product of float32 matrices by tiles (Goto & van de Geijn 2008).
 //
 //        b: panels of tile_columns columns     One task computes a block of c: for each panel of b
 //        | | | | |    (packed once)            and each tile_rows rows of a, a tile of sums stays
@@ -179,11 +179,6 @@ void gemm_float(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<flo
                 const Epilogue<float>& epilogue) {
   gemm_target(m, n, k, a, b, c, ldc, epilogue);
 }
-void gemm_double(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<double>& a,
-                 const Matrix<double>& b, double* c, std::int64_t ldc,
-                 const Epilogue<double>& epilogue) {
-  gemm_target(m, n, k, a, b, c, ldc, epilogue);
-}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace ebb::cpu
@@ -193,15 +188,10 @@ HWY_AFTER_NAMESPACE();
 namespace ebb::cpu {
 
 HWY_EXPORT(gemm_float);
-HWY_EXPORT(gemm_double);
 
 void gemm(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<float>& a,
           const Matrix<float>& b, float* c, std::int64_t ldc, const Epilogue<float>& epilogue) {
   EBB_DISPATCH(gemm_float)(m, n, k, a, b, c, ldc, epilogue);
-}
-void gemm(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<double>& a,
-          const Matrix<double>& b, double* c, std::int64_t ldc, const Epilogue<double>& epilogue) {
-  EBB_DISPATCH(gemm_double)(m, n, k, a, b, c, ldc, epilogue);
 }
 
 }  // namespace ebb::cpu

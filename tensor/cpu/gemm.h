@@ -1,8 +1,9 @@
 // Matrix products on the CPU (kernels of float and double only).
 //
-// Bits: c[i,j] depends only on row i of a, column j of b, k and the epilogue, in a fixed order of
-// additions over k. They do not change with m, n, the strides, the number of threads or whether
-// the call is inside a parallel region (where it runs on the calling thread alone).
+// float32 products are by kernels of our own: c[i,j] depends only on row i of a, column j of b, k
+// and the epilogue, in a fixed order of additions over k. float64 products are OpenBLAS's, whose
+// order of additions changes with m, n and the strides. Neither changes with the number of threads
+// or inside a parallel region (where the calling thread works alone).
 #pragma once
 
 #include <ebb/tensor/conv.h>
@@ -11,8 +12,8 @@
 
 namespace ebb::cpu {
 
-// Element (i, j) is data[i * row_stride + j * column_stride]. A row-major (m,k) matrix is
-// {data, k, 1}; its transpose, read from the same memory, {data, 1, k}.
+// Element (i, j) is data[i * row_stride + j * column_stride]; one of the two strides is 1. A
+// row-major (m,k) matrix is {data, k, 1}; its transpose, read from the same memory, {data, 1, k}.
 template <class T>
 struct Matrix {
   const T* data;

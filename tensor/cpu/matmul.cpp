@@ -1,5 +1,6 @@
 // Stacks of matrix products.
 #include <ebb/tensor/cpu/gemm.h>
+#include <ebb/tensor/cpu/openblas.h>
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/threads.h>
 #include <ebb/tensor/cpu/walk.h>
@@ -45,11 +46,16 @@ void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& o
   });
 }
 
+void symmetric_eigen(Tensor& a, Tensor& values) {
+  openblas_symmetric_eigen(a.size(0), output<double>(a), output<double>(values));
+}
+
 }  // namespace
 
 void add_matmul_kernels(Kernels& table) {
   table.bmm = bmm;
   table.linear = linear;
+  table.symmetric_eigen = symmetric_eigen;
 }
 
 }  // namespace ebb::cpu

@@ -1,6 +1,5 @@
 #include <doctest/doctest.h>
 #include <ebb/diffusion/metrics.h>
-#include <ebb/diffusion/symmetric_eigen.h>
 #include <ebb/tensor/layout.h>
 #include <ebb/tensor/matmul.h>
 #include <ebb/tensor/pointwise.h>
@@ -54,36 +53,6 @@ double share_inside(const Points& queries, const Points& points, std::size_t k) 
 }  // namespace
 
 TEST_SUITE("metrics") {
-  TEST_CASE("symmetric_eigen: the second difference matrix has known eigenvalues") {
-    const std::int64_t n = 12;
-    Tensor a = Tensor::zeros({n, n}, DType::float64);
-    double* m = a.mutable_data<double>();
-    for (std::int64_t i = 0; i < n; ++i) {
-      m[i * n + i] = 2;
-      if (i > 0) m[i * n + i - 1] = -1;  // the lower triangle alone is read
-    }
-    std::vector<double> values = symmetric_eigen(a).values;
-    std::sort(values.begin(), values.end());
-    for (std::int64_t k = 1; k <= n; ++k)
-      CHECK(values[static_cast<std::size_t>(k - 1)] ==
-            doctest::Approx(2 - 2 * std::cos(std::numbers::pi * static_cast<double>(k) /
-                                             static_cast<double>(n + 1)))
-                .epsilon(1e-13));
-  }
-
-  TEST_CASE("symmetric_eigen: V diag V^T is the matrix, V^T V the identity") {
-    const Tensor g = normals({31, 17}, 1);  // rank 17 of 31: many zero eigenvalues
-    const Tensor a = bmm(g, g, false, true);
-    const Eigen eigen = symmetric_eigen(a);
-    const Tensor again =
-        bmm(mul(eigen.vectors, Tensor::from(eigen.values)), eigen.vectors, false, true);
-    CHECK(relative_error(again, a) < 1e-13);
-    Tensor identity = bmm(eigen.vectors, eigen.vectors, true);
-    for (std::int64_t i = 0; i < 31; ++i) identity.mutable_data<double>()[i * 32] -= 1;
-    CHECK(amax(abs(identity)).item() < 1e-13);
-    CHECK_THROWS_AS(symmetric_eigen(Tensor::full({2, 2}, NAN, DType::float64)), Error);
-  }
-
   TEST_CASE("frechet_distance: Gaussians in closed form") {
     const Tensor zero = Tensor::zeros({2}, DType::float64);
     const Tensor shifted = Tensor::from<double>({3, -4});

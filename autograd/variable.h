@@ -10,6 +10,10 @@
 //
 // Rules take and return Tensors, so they cannot record a graph by accident. The engine alone sums
 // gradients, undoes broadcasting and frees the graph.
+//
+// Threads: any number may run operations at once, also on the same Variables; GradMode is each
+// thread's own. backward() writes the gradients of its leaves: graphs that share a leaf which needs
+// one must go one after the other.
 #pragma once
 
 #include <ebb/tensor/tensor.h>

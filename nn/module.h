@@ -8,6 +8,9 @@
 //
 // Parameters, checkpoints, EMA, device moves and summaries all derive from that visit. Names are
 // joined by dots, as PyTorch's state_dict: "in.weight".
+//
+// Threads: any number may run one module at once under NoGrad, unless it has running statistics in
+// training (BatchNorm). Training, loading and visiting are for one thread at a time.
 #pragma once
 
 #include <ebb/autograd/variable.h>

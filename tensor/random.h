@@ -43,7 +43,8 @@ Tensor philox_integers(const Shape& shape, std::int64_t low, std::int64_t high,
 // A permutation of 0..n-1, int64 (n).
 Tensor philox_permutation(std::int64_t n, const PhiloxAddress& address);
 
-// Draws one after another from one stream: parameter initialisation, the tutorial.
+// Draws one after another from one stream: parameter initialisation, the tutorial. One thread at a
+// time.
 class Generator {
  public:
   virtual ~Generator() = default;

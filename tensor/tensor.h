@@ -3,6 +3,12 @@
 // Tensors are always contiguous in row-major order. Copying a Tensor copies the handle: both see
 // the same memory. reshape shares memory; permute, slice and the like copy. Images are
 // (N, H, W, C); parameters keep PyTorch's shapes.
+//
+// Threads: any number may call the functions of tensor/ at once, also on the same tensors as long
+// as these are only read. A tensor that one thread changes (in place, or by assignment to the same
+// Tensor object) no other may use meanwhile. Settings (set_thread_count, set_exact_convolutions)
+// may be changed at any time. One call at a time has the team of threads; others that come
+// meanwhile run on the thread that calls, with the same bits.
 #pragma once
 
 #include <ebb/tensor/device.h>

@@ -15,9 +15,9 @@ using Clock = std::chrono::steady_clock;
 // How long a helper looks for the next job before it sleeps: longer than most of what lies between
 // two kernels, since waking a thread takes as long as a small kernel. A helper that looks on takes
 // time that the system counts against it when another program wants the processor.
-constexpr std::chrono::microseconds look_for_job{100};
+constexpr std::chrono::microseconds look_for_job{50};
 // The caller sleeps soon: where a helper was stopped by the system, an idle processor takes it over.
-constexpr std::chrono::microseconds look_for_end{50};
+constexpr std::chrono::microseconds look_for_end{20};
 
 void pause() {
 #if defined(__SSE2__)

@@ -73,14 +73,6 @@ Variable slice(const Variable& x, std::int64_t dim, std::int64_t start, std::int
       });
 }
 
-std::vector<Variable> split(const Variable& x, std::int64_t size, std::int64_t dim) {
-  check(size > 0, "split: size {} of a piece must be positive", size);
-  std::vector<Variable> pieces;
-  for (std::int64_t start = 0; start < x.size(dim); start += size)
-    pieces.push_back(slice(x, dim, start, std::min(start + size, x.size(dim))));
-  return pieces;
-}
-
 Variable flip(const Variable& x, const Dims& dims) {
   return Variable::record("flip", flip(x.value(), dims), {x},
                           [dims](const Tensor& grad, const Needs&) -> std::vector<Tensor> {

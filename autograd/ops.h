@@ -80,10 +80,14 @@ Variable transpose(const Variable& x, std::int64_t a, std::int64_t b);
 Variable broadcast_to(const Variable& x, const Shape& shape);
 Variable cat(const std::vector<Variable>& xs, std::int64_t dim);
 Variable stack(const std::vector<Variable>& xs, std::int64_t dim);
+inline Variable cat(std::initializer_list<Variable> xs, std::int64_t dim) {
+  return cat(std::vector<Variable>(xs), dim);
+}
+inline Variable stack(std::initializer_list<Variable> xs, std::int64_t dim) {
+  return stack(std::vector<Variable>(xs), dim);
+}
 Variable slice(const Variable& x, std::int64_t dim, std::int64_t start, std::int64_t stop,
                std::int64_t step = 1);
-// Pieces of `size` along `dim` (the last may be smaller), as PyTorch's chunk by size.
-std::vector<Variable> split(const Variable& x, std::int64_t size, std::int64_t dim);
 Variable flip(const Variable& x, const Dims& dims);
 Variable pad(const Variable& x, const std::vector<std::int64_t>& widths, double value = 0);
 Variable gather(const Variable& x, std::int64_t dim, const Tensor& index);
@@ -132,5 +136,31 @@ Variable huber_loss(const Variable& input, const Variable& target, double delta 
 // input (N, classes) logits, target int64 (N). A label out of range is an Error.
 Variable cross_entropy(const Variable& input, const Tensor& target);
 Variable binary_cross_entropy_with_logits(const Variable& input, const Variable& target);
+
+// The operations that are made of others, of Tensors alone: a Tensor.
+inline Tensor reshape(const Tensor& x, const std::vector<std::int64_t>& sizes) {
+  return x.reshape(sizes);
+}
+inline Tensor embedding(const Tensor& weight, const Tensor& index) {
+  return embedding(Variable(weight), index).value();
+}
+inline Tensor dropout(const Tensor& x, const Tensor& keep, double p) {
+  return dropout(Variable(x), keep, p).value();
+}
+inline Tensor mse_loss(const Tensor& input, const Tensor& target) {
+  return mse_loss(Variable(input), Variable(target)).value();
+}
+inline Tensor l1_loss(const Tensor& input, const Tensor& target) {
+  return l1_loss(Variable(input), Variable(target)).value();
+}
+inline Tensor huber_loss(const Tensor& input, const Tensor& target, double delta = 1.0) {
+  return huber_loss(Variable(input), Variable(target), delta).value();
+}
+inline Tensor cross_entropy(const Tensor& input, const Tensor& target) {
+  return cross_entropy(Variable(input), target).value();
+}
+inline Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& target) {
+  return binary_cross_entropy_with_logits(Variable(input), Variable(target)).value();
+}
 
 }  // namespace ebb

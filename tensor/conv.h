@@ -23,7 +23,7 @@ enum class Activation : std::uint8_t { none, relu, silu };
 // y[n,h,w,o] = bias[o] + sum_{i,j,c} x[n, h s + i d - p, w s + j d - p, c] weight[o,c,i,j]
 // (a cross-correlation, as in every framework). x (N,H,W,Cin), weight (Cout, Cin/groups, kh, kw),
 // bias (Cout) or undefined; y (N,Ho,Wo,Cout), Ho = floor((H + 2p - d(kh-1) - 1) / s) + 1.
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
               const Conv2dOptions& options = {}, Activation activation = Activation::none);
 // The gradient by x: the adjoint. `height` and `width` are those of x.
 Tensor conv2d_backward_data(const Tensor& grad, const Tensor& weight, std::int64_t height,
@@ -39,7 +39,7 @@ ConvWeightGradients conv2d_backward_weights(const Tensor& grad, const Tensor& x,
 // The adjoint of conv2d's data part, plus bias. x (N,H,W,Cin), weight (Cin, Cout/groups, kh, kw),
 // y (N,Ho,Wo,Cout), Ho = (H-1) s - 2p + d(kh-1) + output_padding + 1. A convolution whose
 // weight's O and I change places: the gradients need no kernels of their own.
-Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
                         const Conv2dOptions& options = {},
                         Activation activation = Activation::none);
 Tensor conv_transpose2d_backward_data(const Tensor& grad, const Tensor& weight,

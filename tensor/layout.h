@@ -20,6 +20,13 @@ Tensor repeat_interleave(const Tensor& x, std::int64_t repeats, std::int64_t dim
 
 Tensor cat(const std::vector<Tensor>& xs, std::int64_t dim);
 Tensor stack(const std::vector<Tensor>& xs, std::int64_t dim);  // along a new dimension
+// Of a list in braces: there is the same for Variables.
+inline Tensor cat(std::initializer_list<Tensor> xs, std::int64_t dim) {
+  return cat(std::vector<Tensor>(xs), dim);
+}
+inline Tensor stack(std::initializer_list<Tensor> xs, std::int64_t dim) {
+  return stack(std::vector<Tensor>(xs), dim);
+}
 // Elements start, start + step, ... below stop along `dim`; negative start and stop count from
 // the end; out-of-range ones are clamped, as in Python. step >= 1.
 Tensor slice(const Tensor& x, std::int64_t dim, std::int64_t start, std::int64_t stop,
@@ -27,6 +34,19 @@ Tensor slice(const Tensor& x, std::int64_t dim, std::int64_t start, std::int64_t
 // A zero tensor of `shape` with `x` at those elements: the adjoint of slice.
 Tensor slice_backward(const Tensor& grad, const Shape& shape, std::int64_t dim, std::int64_t start,
                       std::int64_t stop, std::int64_t step = 1);
+// Pieces of `size` along `dim` (the last may be smaller) of a Tensor or a Variable, as PyTorch's
+// split.
+template <class X>
+std::vector<X> split(const X& x, std::int64_t size, std::int64_t dim) {
+  check(size > 0, "split: size {} of a piece must be positive", size);
+  const std::int64_t n = x.size(dim);
+  std::vector<X> pieces;
+  for (std::int64_t start = 0, stop; start < n; start = stop) {
+    stop = n - start > size ? start + size : n;
+    pieces.push_back(slice(x, dim, start, stop));
+  }
+  return pieces;
+}
 // One index along `dim`, which disappears.
 Tensor select(const Tensor& x, std::int64_t dim, std::int64_t index);
 Tensor flip(const Tensor& x, const Dims& dims);

@@ -15,12 +15,13 @@ Tensor matmul(const Tensor& a, const Tensor& b);
 Tensor bmm(const Tensor& a, const Tensor& b, bool trans_a = false, bool trans_b = false);
 
 // y = x W^T + bias. x (..., in), weight (out, in), bias (out) or undefined; y (..., out).
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 
-// The value and what backward needs: of each query the log of the sum over the keys of
+// The value, as which it may be used, and what backward needs: of each query the log of the sum over the keys of
 // exp(scale q k), from which a block of probabilities is recomputed in one step.
 struct Attended {
   Tensor y, log_sums;
+  operator const Tensor&() const { return y; }  // NOLINT
 };
 struct AttentionGradients {
   Tensor q, k, v;

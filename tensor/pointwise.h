@@ -99,6 +99,7 @@ inline Tensor operator-(double a, const Tensor& b) { return add(neg(b), a); }
 inline Tensor operator*(const Tensor& a, double b) { return mul(a, b); }
 inline Tensor operator*(double a, const Tensor& b) { return mul(b, a); }
 inline Tensor operator/(const Tensor& a, double b) { return mul(a, 1.0 / b); }
+inline Tensor operator/(double a, const Tensor& b) { return mul(reciprocal(b), a); }
 
 // condition != 0 ? a : b; the three broadcast together. `condition` may have any dtype.
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);

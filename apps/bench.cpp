@@ -5,7 +5,7 @@
 #include <ebb/tensor/cpu/openblas.h>
 #include <ebb/tensor/cpu/peak.h>
 #include <ebb/tensor/cpu/simd_target.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 
 #include <algorithm>
 #include <chrono>
@@ -100,7 +100,7 @@ void bench(const BenchRequest& request) {
     }
     return;
   }
-  print("{} kernels, {} threads\n", cpu::simd_target(), cpu::thread_count());
+  print("{} kernels, {} threads\n", cpu::simd_target(), thread_count());
   print("{:56} {:>10} {:>10} {:>8} {:>8} {:>8}\n", "", "min ms", "median ms", "GFLOP/s", "of FMA",
         "of mem");
   nlohmann::json results = nlohmann::json::array();
@@ -113,7 +113,7 @@ void bench(const BenchRequest& request) {
   write_file(request.json, nlohmann::json{{"version", EBB_VERSION},
                                           {"kernels", cpu::simd_target()},
                                           {"openblas", cpu::openblas_core()},
-                                          {"threads", cpu::thread_count()},
+                                          {"threads", thread_count()},
                                           {"cases", results}}
                                    .dump(1) +
                                "\n");

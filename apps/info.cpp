@@ -3,7 +3,7 @@
 #include <ebb/tensor/cpu/environment.h>
 #include <ebb/tensor/cpu/openblas.h>
 #include <ebb/tensor/cpu/simd_target.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 #include <ebb/tensor/kernels.h>
 
 #include <fstream>
@@ -23,7 +23,7 @@ void info() {
   print("processor  {}\n", processor_name());
   print("kernels    {}\n", cpu::simd_target());
   print("OpenBLAS   {}\n", cpu::openblas_core());
-  print("threads    {}\n", cpu::thread_count());
+  print("threads    {}\n", thread_count());
   print("devices    cpu{}\n", cuda::present() ? ", cuda" : " (built without cuda)");
   print("variables that are heard:\n");
   for (const cpu::EnvironmentVariable& variable : cpu::environment_variables)

@@ -1,7 +1,7 @@
 #include <ebb/apps/commands.h>
 #include <ebb/apps/console.h>
 #include <ebb/apps/openblas_choice.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 
 #include <algorithm>
 #include <csignal>
@@ -21,7 +21,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.set_version_flag("--version", "ebb " EBB_VERSION);
-  app.add_option_function<int>("--threads", ebb::cpu::set_thread_count,
+  app.add_option_function<int>("--threads", ebb::set_thread_count,
                                "CPU threads (default: all this process may use)")
       ->check(CLI::Range(1, 1024));
   ebb::apps::add_train_command(app);

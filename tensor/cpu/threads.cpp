@@ -2,7 +2,6 @@
 #include <ebb/tensor/cpu/team.h>
 #include <ebb/tensor/cpu/threads.h>
 #include <omp.h>
-#include <sched.h>
 
 #include <atomic>
 #include <cmath>
@@ -11,9 +10,13 @@
 #include <string>
 #include <utility>
 
-namespace ebb::cpu {
+namespace ebb {
+
+namespace cpu {
 
 namespace {
+
+constexpr int most_threads = 1024;  // OpenMP ends the program when the system gives no more
 
 // Whole processors that the cgroup's quota pays for; a large number without a quota.
 int cgroup_limit() {
@@ -31,11 +34,8 @@ int cgroup_limit() {
 
 int default_count() {
   // Set by the user, OpenMP has already read it.
-  if (!environment("OMP_NUM_THREADS").empty()) return std::max(1, omp_get_max_threads());
-  cpu_set_t set;
-  const int affinity =
-      sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : omp_get_num_procs();
-  return std::max(1, std::min(affinity, cgroup_limit()));
+  if (!environment("OMP_NUM_THREADS").empty()) return std::clamp(omp_get_max_threads(), 1, most_threads);
+  return std::max(1, std::min(omp_get_num_procs(), cgroup_limit()));
 }
 
 std::atomic<int>& count() {
@@ -45,9 +45,13 @@ std::atomic<int>& count() {
 
 }  // namespace
 
-int thread_count() { return count().load(std::memory_order_relaxed); }
+}  // namespace cpu
 
-void set_thread_count(int value) { count() = std::max(1, value); }
+int thread_count() { return cpu::count().load(std::memory_order_relaxed); }
+
+void set_thread_count(int value) { cpu::count() = std::clamp(value, 1, cpu::most_threads); }
+
+namespace cpu {
 
 void run_blocks(std::int64_t blocks, void (*run)(const void* work, std::int64_t block),
                 const void* work) {
@@ -62,4 +66,5 @@ void run_blocks(std::int64_t blocks, void (*run)(const void* work, std::int64_t 
   if (job.error) std::rethrow_exception(job.error);
 }
 
-}  // namespace ebb::cpu
+}  // namespace cpu
+}  // namespace ebb

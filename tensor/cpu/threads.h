@@ -9,16 +9,12 @@
 #pragma once
 
 #include <ebb/tensor/float_state.h>
+#include <ebb/tensor/threads.h>
 
 #include <algorithm>
 #include <cstdint>
 
 namespace ebb::cpu {
-
-// Threads that parallel_for uses, the caller among them: OMP_NUM_THREADS if set, else the least of
-// the CPU affinity and the cgroup's quota.
-int thread_count();
-void set_thread_count(int count);  // at least 1; for tests and `--threads`
 
 // Calls run(work, block) for each block in [0, blocks), on several threads where that is possible.
 void run_blocks(std::int64_t blocks, void (*run)(const void* work, std::int64_t block),

@@ -1,7 +1,7 @@
 // The engine: what it sums, what it frees, and what it refuses.
 #include <doctest/doctest.h>
 #include <ebb/autograd/ops.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 #include <ebb/tensor/random.h>
 
 namespace ebb::test {
@@ -239,7 +239,7 @@ TEST_CASE("the gradients of a large step have the same bits for any number of th
                              Shape{32, 8, 2, 2}, Shape{16, 8}, Shape{16}})
     weights.emplace_back(generator.randn(shape), true);
   const auto gradients = [&](int threads) {
-    cpu::set_thread_count(threads);
+    set_thread_count(threads);
     Variable h = conv2d(image, weights[0], weights[1], {{1, 1}, {1, 1}}, Activation::relu);
     h = group_norm(h, 4, weights[2], weights[3], 1e-5, true);
     h = conv_transpose2d(h, weights[4], {}, {{2, 2}});
@@ -253,11 +253,11 @@ TEST_CASE("the gradients of a large step have the same bits for any number of th
     }
     return result;
   };
-  const int before = cpu::thread_count();
+  const int before = thread_count();
   const auto one = gradients(1);
   CHECK(gradients(2) == one);
   CHECK(gradients(3) == one);
-  cpu::set_thread_count(before);
+  set_thread_count(before);
 }
 
 }  // namespace ebb::test

@@ -1,15 +1,97 @@
 #!/bin/sh
-# run.sh SOURCE BUILD: builds and runs the consumer against BUILD's library, installed into a
-# temporary folder, and again with SOURCE as a subfolder.
+# run.sh SOURCE BUILD [all]: projects that use the library, each built and run.
+#   BUILD's library, installed: by find_package and pkg-config; what must not compile.
+#   SOURCE as a subfolder, without a build type.
+# all: also a shared library, FetchContent from a clone, each public header alone; gcc and clang,
+# C++20 and 23.
 set -eu
-source=$1 build=$2
+source=$1 build=$2 all=${3:-}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-cmake --install "$build" --prefix "$folder/installed" >/dev/null
-cmake -G Ninja -S "$source/tests/consumer" -B "$folder/found" -DCMAKE_PREFIX_PATH="$folder/installed"
-cmake --build "$folder/found" -j2
-"$folder/found/consumer"
-cmake -G Ninja -S "$source/tests/consumer" -B "$folder/inside" -DEBB_SOURCE="$source" \
-  -DCMAKE_BUILD_TYPE=Debug -DCMAKE_UNITY_BUILD=ON
-cmake --build "$folder/inside" -j2
-"$folder/inside/consumer"
+unset CXX CXXFLAGS CFLAGS LDFLAGS
+
+# project NAME OPTION...: the consumer with these options of CMake.
+project() {
+  name=$1
+  shift
+  echo "== $name: $*"
+  cmake -G Ninja -S "$source/tests/consumer" -B "$folder/$name" "$@" >"$folder/log" &&
+    cmake --build "$folder/$name" -j2 >"$folder/log" || { cat "$folder/log"; exit 1; }
+  "$folder/$name/consumer"
+  # Whatever the project's build type, what it compiles of the library is optimised.
+  ! grep -q 'tensor/cpu/gemm' "$folder/$name/build.ninja" || grep -q -e -O3 "$folder/$name/build.ninja"
+  rm -rf "${folder:?}/$name"
+}
+
+# packaged COMPILER STANDARD PREFIX: by pkg-config alone.
+packaged() {
+  echo "== pkg-config: $*"
+  pc=$(dirname "$(find "$3" -name ebb.pc)")
+  # shellcheck disable=SC2046
+  "$1" "-std=c++$2" "$source/tests/consumer/main.cpp" -o "$folder/packaged" \
+    $(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs ebb) "-Wl,-rpath,$(dirname "$pc")"
+  "$folder/packaged"
+}
+
+# refused COMPILER STANDARD PREFIX
+refused() {
+  echo "== must not compile: $*"
+  for case in 0 1 2 3 4 5 6 7 8; do
+    status=1
+    "$1" "-std=c++$2" -fsyntax-only "-DCASE=$case" "-I$3/include" \
+      "$source/tests/consumer/refused.cpp" 2>"$folder/log" && status=0
+    if [ $case = 0 ] && [ $status != 0 ]; then cat "$folder/log"; exit 1; fi
+    if [ $case != 0 ] && [ $status = 0 ]; then echo "case $case compiles"; exit 1; fi
+    ! grep -q "no such case" "$folder/log"
+  done
+}
+
+install_of() {
+  cmake --install "$1" --prefix "$2" >/dev/null
+  if grep -rn -e "$source" -e "$build" -e /usr/lib "$2"/lib*/cmake "$2"/lib*/pkgconfig; then
+    echo "$2 holds absolute paths"
+    exit 1
+  fi
+  # Moved, it is still found.
+  mv "$2" "$2-moved"
+}
+
+install_of "$build" "$folder/static"
+static=$folder/static-moved
+project found "-DCMAKE_PREFIX_PATH=$static"
+packaged c++ 20 "$static"
+refused c++ 20 "$static"
+if [ -x "$static/bin/ebb" ]; then "$static/bin/ebb" --version; fi
+project inside "-DEBB_SOURCE=$source" -DCMAKE_UNITY_BUILD=ON
+[ "$all" = all ] || exit 0
+
+cmake -G Ninja -S "$source" -B "$folder/build" -DBUILD_SHARED_LIBS=ON -DEBB_BUILD_TESTS=OFF \
+  >/dev/null
+cmake --build "$folder/build" -j2 >/dev/null
+install_of "$folder/build" "$folder/shared"
+shared=$folder/shared-moved
+if nm -DC --defined-only "$shared"/lib*/libebb.so | grep -e ebb::cpu:: -e nlohmann; then
+  echo "internal names are exported"
+  exit 1
+fi
+for compiler in g++ clang++; do
+  for standard in 20 23; do
+    for prefix in "$static" "$shared"; do
+      project found "-DCMAKE_PREFIX_PATH=$prefix" "-DCMAKE_CXX_COMPILER=$compiler" \
+        "-DCMAKE_CXX_STANDARD=$standard"
+      packaged "$compiler" "$standard" "$prefix"
+    done
+    refused "$compiler" "$standard" "$static"
+  done
+  git clone -q "$source" "$folder/clone"
+  project fetched "-DEBB_REPOSITORY=$folder/clone" "-DCMAKE_CXX_COMPILER=$compiler" \
+    -DCMAKE_CXX_STANDARD=23 -DCMAKE_UNITY_BUILD=ON
+  rm -rf "$folder/clone"
+  project inside "-DEBB_SOURCE=$source" "-DCMAKE_CXX_COMPILER=$compiler" \
+    -DCMAKE_CXX_STANDARD=20 -DCMAKE_UNITY_BUILD=ON -DBUILD_SHARED_LIBS=ON
+done
+echo "== each header alone"
+(cd "$static/include" && find ebb -name '*.h') | while read -r header; do
+  echo "#include <$header>" |
+    c++ -std=c++20 -Wall -Wextra -Werror -fsyntax-only -x c++ "-I$static/include" - || exit 1
+done

@@ -3,7 +3,7 @@
 #include <ebb/autograd/ops.h>
 #include <ebb/diffusion/tutorial_unet.h>
 #include <ebb/nn/optim.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -52,15 +52,15 @@ TEST_CASE("a steady training step asks the system for no memory") {
   };
   // One thread: which of several takes which task, and therefore when the last one's working
   // memory has grown, is left to chance.
-  const int threads = cpu::thread_count();
-  cpu::set_thread_count(1);
+  const int threads = thread_count();
+  set_thread_count(1);
   for (int i = 0; i < 3; ++i) step();
   const std::int64_t before = large_requests;
   const std::uint64_t tensors = storage_statistics(Device::cpu).system_allocations;
   for (int i = 0; i < 3; ++i) step();
   CHECK(storage_statistics(Device::cpu).system_allocations == tensors);
   CHECK(large_requests == before);
-  cpu::set_thread_count(threads);
+  set_thread_count(threads);
 }
 
 TEST_SUITE_END();

@@ -4,7 +4,7 @@
 #include <ebb/diffusion/guidance.h>
 #include <ebb/diffusion/samplers/registry.h>
 #include <ebb/diffusion/schedule.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 #include <ebb/tensor/layout.h>
 #include <ebb/tensor/reduce.h>
 
@@ -191,9 +191,9 @@ TEST_CASE("an image is a function of seed and index, not of batch, threads or or
     };
     const Tensor all = run({0, 1, 2, 3, 4, 5});
     const Tensor turned = run({4, 0, 2});
-    cpu::set_thread_count(3);
+    set_thread_count(3);
     const Tensor threads = run({0, 1, 2, 3, 4, 5});
-    cpu::set_thread_count(1);
+    set_thread_count(1);
     const Tensor one = run({0, 1, 2, 3, 4, 5});
     CAPTURE(info.name);
     const std::vector<float> bits = all.to_vector<float>();

@@ -3,7 +3,7 @@
 #include <ebb/diffusion/objective.h>
 #include <ebb/diffusion/schedule.h>
 #include <ebb/diffusion/unet2d.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 #include <ebb/tensor/pointwise.h>
 #include <ebb/tensor/reduce.h>
 
@@ -76,15 +76,15 @@ TEST_SUITE("trainer") {
   }
 
   TEST_CASE("the same bits with 1, 2 and 3 threads") {
-    const int before = cpu::thread_count();
+    const int before = thread_count();
     std::vector<std::vector<NamedTensor>> states;
     for (const int threads : {1, 2, 3}) {
-      cpu::set_thread_count(threads);
+      set_thread_count(threads);
       Run run;
       run.train(3, 3);
       states.push_back(run.trainer.state());
     }
-    cpu::set_thread_count(before);
+    set_thread_count(before);
     CHECK(same_bits(states[0], states[1]));
     CHECK(same_bits(states[0], states[2]));
   }

@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 #include <ebb/tensor/conv.h>
 #include <ebb/tensor/cpu/conv.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 #include <ebb/tensor/pointwise.h>
 #include <ebb/tensor/reduce.h>
 
@@ -186,10 +186,10 @@ TEST_CASE("conv: past a fused relu") {
       CHECK(same_bits(taken.grad, kept.grad));
       CHECK(same_bits(taken.bias, kept.bias));
       for (int count : {1, 3}) {
-        const int before = cpu::thread_count();
-        cpu::set_thread_count(count);
+        const int before = thread_count();
+        set_thread_count(count);
         CHECK(same_bits(conv_relu_backward(grad, y).bias, kept.bias));
-        cpu::set_thread_count(before);
+        set_thread_count(before);
       }
     }
 }
@@ -224,7 +224,7 @@ TEST_CASE("conv: nothing to compute") {
 }
 
 TEST_CASE("conv: a sample's bits depend neither on its batch nor on the threads") {
-  const int threads = cpu::thread_count();
+  const int threads = thread_count();
   for (const auto& [size, ci, co, side, stride] :
        std::vector<std::array<std::int64_t, 5>>{{32, 32, 48, 3, 1},
                                                 {13, 16, 64, 3, 1},
@@ -239,14 +239,14 @@ TEST_CASE("conv: a sample's bits depend neither on its batch nor on the threads"
     const Tensor dx = conv2d_backward_data(y, weight, size, size, options);
     const auto dw = conv2d_backward_weights(y, x, {side, side}, options);
     for (int count : {1, 2, 3}) {
-      cpu::set_thread_count(count);
+      set_thread_count(count);
       CHECK(same_bits(conv2d(x, weight, bias, options, Activation::relu), y));
       CHECK(same_bits(conv2d_backward_data(y, weight, size, size, options), dx));
       const auto again = conv2d_backward_weights(y, x, {side, side}, options);
       CHECK(same_bits(again.weight, dw.weight));
       CHECK(same_bits(again.bias, dw.bias));
     }
-    cpu::set_thread_count(threads);
+    set_thread_count(threads);
     const std::size_t image = x.bytes() / 5, result = y.bytes() / 5;
     for (std::int64_t n : {0, 3}) {
       const Tensor one = Tensor::from_bytes(static_cast<const char*>(x.raw()) + n * image, image,

@@ -1,7 +1,7 @@
 #include <ebb/autograd/ops.h>
 #include <ebb/nn/layers.h>
 #include <ebb/nn/optim.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 
 #include <cmath>
 #include <cstring>
@@ -51,10 +51,10 @@ std::string bits(const std::vector<NamedTensor>& tensors) {
 
 template <class F>
 void with_threads(int count, const F& f) {
-  const int before = cpu::thread_count();
-  cpu::set_thread_count(count);
+  const int before = thread_count();
+  set_thread_count(count);
   f();
-  cpu::set_thread_count(before);
+  set_thread_count(before);
 }
 
 TEST_SUITE("optim") {

@@ -1,6 +1,6 @@
 // A result's bits do not depend on the number of threads, nor a sample's on the batch it is in.
 #include <doctest/doctest.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 #include <ebb/tensor/layout.h>
 #include <ebb/tensor/matmul.h>
 #include <ebb/tensor/norm.h>
@@ -113,8 +113,8 @@ const std::vector<Function> whole = {
 
 class Threads {
  public:
-  explicit Threads(int count) : before_(cpu::thread_count()) { cpu::set_thread_count(count); }
-  ~Threads() { cpu::set_thread_count(before_); }
+  explicit Threads(int count) : before_(thread_count()) { set_thread_count(count); }
+  ~Threads() { set_thread_count(before_); }
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;
 

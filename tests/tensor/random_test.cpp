@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 #include <ebb/tensor/cpu/box_muller.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 #include <ebb/tensor/philox.h>
 #include <ebb/tensor/random.h>
 
@@ -79,14 +79,14 @@ TEST_SUITE("random") {
   }
 
   TEST_CASE("the same bits for any number of threads") {
-    const int before = cpu::thread_count();
+    const int before = thread_count();
     std::vector<std::vector<float>> normals, torch;
     for (const int threads : {1, 2, 3}) {
-      cpu::set_thread_count(threads);
+      set_thread_count(threads);
       normals.push_back(philox_normal({3, 20000}, {5, Purpose::noise}).to_vector<float>());
       torch.push_back(TorchGenerator(5).randn({20001}).to_vector<float>());
     }
-    cpu::set_thread_count(before);
+    set_thread_count(before);
     for (int i : {1, 2}) {
       CHECK(normals[i] == normals[0]);
       CHECK(torch[i] == torch[0]);

@@ -1,5 +1,5 @@
 #include <doctest/doctest.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 #include <ebb/tensor/matmul.h>
 #include <ebb/tensor/random.h>
 #include <ebb/tensor/reduce.h>
@@ -40,10 +40,10 @@ TEST_CASE("symmetric_eigen: V diag V^T is the matrix, V^T V the identity, for an
     Tensor identity = bmm(eigen.vectors, eigen.vectors, true);
     for (std::int64_t i = 0; i < n; ++i) identity.mutable_data<double>()[i * (n + 1)] -= 1;
     CHECK(amax(abs(identity)).item() < 1e-13);
-    const int before = cpu::thread_count();
-    cpu::set_thread_count(3);
+    const int before = thread_count();
+    set_thread_count(3);
     CHECK(values(symmetric_eigen(a).vectors) == values(eigen.vectors));
-    cpu::set_thread_count(before);
+    set_thread_count(before);
   }
 }
 

@@ -105,16 +105,16 @@ TEST_SUITE("tensor") {
   }
 
   TEST_CASE("blocks of parallel_for cover every index once, whatever the threads") {
-    const int before = cpu::thread_count();
+    const int before = thread_count();
     for (int threads : {1, 2, 3}) {
-      cpu::set_thread_count(threads);
+      set_thread_count(threads);
       std::vector<int> hits(1001);
       cpu::parallel_for(1001, 7, [&](std::int64_t a, std::int64_t b) {
         for (std::int64_t i = a; i < b; ++i) ++hits[static_cast<std::size_t>(i)];
       });
       CHECK(hits == std::vector<int>(1001, 1));
     }
-    cpu::set_thread_count(before);
+    set_thread_count(before);
   }
 
   TEST_CASE("denormals are flushed in every thread") {

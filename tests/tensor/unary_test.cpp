@@ -1,5 +1,5 @@
 #include <doctest/doctest.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 #include <ebb/tensor/layout.h>
 
 #include <cmath>
@@ -87,13 +87,13 @@ TEST_CASE("an element's bits depend on its value alone, not on place, size or th
         }
       }
     CHECK(equal_bits);
-    const int before = cpu::thread_count();
+    const int before = thread_count();
     for (const int threads : {1, 2, 3}) {
-      cpu::set_thread_count(threads);
+      set_thread_count(threads);
       const auto again = values(unary(function, x, 0.3, 0.7));
       CHECK(std::equal(again.begin(), again.end(), whole.begin(), same));
     }
-    cpu::set_thread_count(before);
+    set_thread_count(before);
   }
 }
 

@@ -21,13 +21,13 @@ namespace {
 // Runs `body` with 1, 2 and 3 threads.
 template <class Body>
 void with_threads(const Body& body) {
-  const int before = cpu::thread_count();
+  const int before = thread_count();
   for (const int threads : {1, 2, 3}) {
     CAPTURE(threads);
-    cpu::set_thread_count(threads);
+    set_thread_count(threads);
     body();
   }
-  cpu::set_thread_count(before);
+  set_thread_count(before);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include <ebb/diffusion/tutorial_unet.h>
 #include <ebb/nn/optim.h>
 #include <ebb/nn/safetensors.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/threads.h>
 #include <ebb/tensor/symmetric_eigen.h>
 #include <ebb/tensor/weight_cache.h>
 
@@ -113,13 +113,13 @@ TEST_CASE("threads: one file read by all, settings changed meanwhile") {
   write_safetensors(path, {{"x", normals({300, 7}, 5)}});
   std::atomic<bool> done = false;
   std::thread settings([&] {
-    const int before = cpu::thread_count();
+    const int before = thread_count();
     for (int i = 0; !done; ++i) {
-      cpu::set_thread_count(1 + i % 3);
+      set_thread_count(1 + i % 3);
       storage_statistics(Device::cpu);
       release_cached_storage(Device::cpu);
     }
-    cpu::set_thread_count(before);
+    set_thread_count(before);
   });
   same_at_once([&](int t) {
     const Tensor x = read_safetensors(path)["x"];

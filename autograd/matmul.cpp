@@ -31,7 +31,7 @@ Variable matmul(const Variable& a, const Variable& b) {
   if (a.rank() > 2 && b.rank() == 2 && a.size(-1) > 0) {
     Shape shape = a.shape();
     shape.set(-1, b.size(1));
-    return reshape_to(matmul(reshape(a, {-1, a.size(-1)}), b), shape);
+    return reshape_to(matmul(reshape(a, {a.shape().without(-1).numel(), a.size(-1)}), b), shape);
   }
   return Variable::record("matmul", matmul(a.value(), b.value()), {a, b},
                           [a = Saved("matmul", a.value()), b = Saved("matmul", b.value())](
@@ -53,7 +53,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
           const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
         // y = x W^T + b over rows: dx = dy W, dW = dy^T x, db = the sum of dy's rows.
         const Tensor& w = weight.get();
-        const std::int64_t rows = x.get().numel() / std::max<std::int64_t>(w.size(1), 1);
+        const std::int64_t rows = x.get().shape().without(-1).numel();
         const Tensor dy = grad.reshape({rows, w.size(0)});
         std::vector<Tensor> result(3);
         if (needs[0]) result[0] = bmm(dy, w).reshape(x.get().shape());
@@ -70,10 +70,10 @@ Variable scaled_dot_product_attention(const Variable& q, const Variable& k, cons
   return Variable::record(
       name, value.y, {q, k, v},
       [scale, q = Saved(name, q.value()), k = Saved(name, k.value()), v = Saved(name, v.value()),
-       y = Saved(name, value.y),
-       log_sums = value.log_sums](const Tensor& grad, const Needs&) -> std::vector<Tensor> {
-        AttentionGradients gradients = scaled_dot_product_attention_backward(
-            grad, q.get(), k.get(), v.get(), {y.get(), log_sums}, scale);
+       kept = Attended{{}, value.largest, value.totals}](const Tensor& grad,
+                                                         const Needs&) -> std::vector<Tensor> {
+        AttentionGradients gradients =
+            scaled_dot_product_attention_backward(grad, q.get(), k.get(), v.get(), kept, scale);
         return {gradients.q, gradients.k, gradients.v};
       });
 }
@@ -83,9 +83,9 @@ Variable self_attention(const Variable& qkv, std::int64_t heads) {
   const Attended value = self_attention(qkv.value(), heads);
   return Variable::record(
       name, value.y, {qkv},
-      [heads, qkv = Saved(name, qkv.value()), y = Saved(name, value.y), log_sums = value.log_sums](
+      [heads, qkv = Saved(name, qkv.value()), kept = Attended{{}, value.largest, value.totals}](
           const Tensor& grad, const Needs&) -> std::vector<Tensor> {
-        return {self_attention_backward(grad, qkv.get(), heads, {y.get(), log_sums})};
+        return {self_attention_backward(grad, qkv.get(), heads, kept)};
       });
 }
 

@@ -1,22 +1,31 @@
 #include <ebb/tensor/conv.h>
 #include <ebb/tensor/kernels.h>
 
+#include <algorithm>
+
 namespace ebb {
 
 namespace {
 
+// Sides, strides and the like below this: what they multiply and add up to fits int64.
+constexpr std::int64_t most = std::int64_t{1} << 31;
+
+void check_range(std::string_view name, std::string_view what, std::int64_t value,
+                 std::int64_t least) {
+  check(value >= least, "{}: {} is {}; use {} or more", name, what, value, least);
+  check(value < most, "{}: {} is {}; use less than {}", name, what, value, most);
+}
+
 // What must hold whatever the sizes of the images are.
 void check_options(std::string_view name, const Conv2dOptions& options, bool transposed) {
   for (int axis : {0, 1}) {
-    check(options.stride[axis] >= 1, "{}: stride is {}; use 1 or more", name, options.stride[axis]);
-    check(options.dilation[axis] >= 1, "{}: dilation is {}; use 1 or more", name,
-          options.dilation[axis]);
-    check(options.padding[axis] >= 0, "{}: padding is {}; use 0 or more", name,
-          options.padding[axis]);
+    check_range(name, "stride", options.stride[axis], 1);
+    check_range(name, "dilation", options.dilation[axis], 1);
+    check_range(name, "padding", options.padding[axis], 0);
     const std::int64_t extra = options.output_padding[axis];
     check(transposed || extra == 0, "{}: output_padding is {}; only conv_transpose2d has it", name,
           extra);
-    check(extra >= 0 &&
+    check(extra >= 0 && extra < most &&
               (extra == 0 || extra < options.stride[axis] || extra < options.dilation[axis]),
           "{}: output_padding is {}; it must be below stride {} or dilation {}", name, extra,
           options.stride[axis], options.dilation[axis]);
@@ -33,12 +42,18 @@ void check_rank(std::string_view name, std::string_view what, std::string_view w
 void check_kernel(std::string_view name, const Pair& kernel) {
   check(kernel[0] >= 1 && kernel[1] >= 1, "{}: the kernel is {} x {}; both sizes must be 1 or more",
         name, kernel[0], kernel[1]);
+  check(std::max(kernel[0], kernel[1]) < most, "{}: the kernel is {} x {}; use less than {}", name,
+        kernel[0], kernel[1], most);
 }
 
 void check_groups(std::string_view name, std::string_view what, std::int64_t channels,
                   const Conv2dOptions& options) {
   check(channels % options.groups == 0, "{}: {} channels {} are not divisible by groups {}", name,
         what, channels, options.groups);
+}
+
+void check_outputs(std::string_view name, std::int64_t channels) {
+  check(channels > 0, "{}: there are {} output channels; give at least one", name, channels);
 }
 
 void check_bias(std::string_view name, const Tensor& bias, std::int64_t channels) {
@@ -49,6 +64,7 @@ void check_bias(std::string_view name, const Tensor& bias, std::int64_t channels
 // Sizes of y from those of x, along one axis.
 std::int64_t output_size(std::string_view name, int axis, std::int64_t size, std::int64_t kernel,
                          const Conv2dOptions& options) {
+  check_range(name, axis == 0 ? "the image's height" : "the image's width", size, 1);
   const std::int64_t padded = size + 2 * options.padding[axis];
   const std::int64_t reach = options.dilation[axis] * (kernel - 1) + 1;
   check(padded >= reach,
@@ -60,10 +76,11 @@ std::int64_t output_size(std::string_view name, int axis, std::int64_t size, std
 
 std::int64_t transposed_size(std::string_view name, int axis, std::int64_t size,
                              std::int64_t kernel, const Conv2dOptions& options) {
+  check_range(name, axis == 0 ? "the image's height" : "the image's width", size, 1);
   const std::int64_t result = (size - 1) * options.stride[axis] - 2 * options.padding[axis] +
                               options.dilation[axis] * (kernel - 1) + options.output_padding[axis] +
                               1;
-  check(result >= 0, "{}: the output's size would be {}; use a larger image or less padding", name,
+  check(result >= 1, "{}: the output's size would be {}; use a larger image or less padding", name,
         result);
   return result;
 }
@@ -71,6 +88,7 @@ std::int64_t transposed_size(std::string_view name, int axis, std::int64_t size,
 // The inverse of transposed_size: the size of x from that of grad.
 std::int64_t transposed_input(std::string_view name, int axis, const Tensor& grad,
                               const Tensor& weight, const Conv2dOptions& options) {
+  check_range(name, "a side of grad", grad.size(1 + axis), 1);
   const std::int64_t rest = grad.size(1 + axis) + 2 * options.padding[axis] -
                             options.dilation[axis] * (weight.size(2 + axis) - 1) -
                             options.output_padding[axis] - 1;
@@ -100,6 +118,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
   check_kernel(name, {weight.size(2), weight.size(3)});
   check_groups(name, "input", x.size(3), options);
   check_groups(name, "output", weight.size(0), options);
+  check_outputs(name, weight.size(0));
   check(weight.size(1) * options.groups == x.size(3),
         "{}: weight {} with groups {} wants {} channels, x has shape {}", name, weight.shape(),
         options.groups, weight.size(1) * options.groups, x.shape());
@@ -124,6 +143,7 @@ Tensor conv2d_backward_data(const Tensor& grad, const Tensor& weight, std::int64
   check(grad.size(3) == weight.size(0), "{}: grad {} and weight {} differ in output channels", name,
         grad.shape(), weight.shape());
   check_groups(name, "output", weight.size(0), options);
+  check_outputs(name, weight.size(0));
   check_gradient(name, grad, height, width, {weight.size(2), weight.size(3)}, options);
   const Device device = common_device(name, {&grad, &weight});
   const DType dtype = common_dtype(name, {&grad, &weight});
@@ -167,6 +187,8 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bia
   check_groups(name, "input", x.size(3), options);
   check(weight.size(0) == x.size(3), "{}: weight {} wants {} channels, x has shape {}", name,
         weight.shape(), weight.size(0), x.shape());
+  check_outputs(name, weight.size(1));
+  check(weight.size(0) > 0, "{}: there are no input channels; give at least one", name);
   check_bias(name, bias, weight.size(1) * options.groups);
   const Device device = common_device(name, {&x, &weight, &bias});
   const DType dtype = common_dtype(name, {&x, &weight, &bias});

@@ -107,7 +107,7 @@ struct Kernels {
   // a (n, n) float64, symmetric, of which the lower triangle is read: row j becomes the eigenvector
   // of values[j].
   void (*symmetric_eigen)(Tensor& a, Tensor& values) = nullptr;
-  // log_sums (items, heads, queries). A gradient lies in its tensor as its operand does; the three
+  // largest and totals (items, heads, queries). A gradient lies in its tensor as its operand does; the three
   // tensors may be one.
   void (*attention)(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
                     Attended& out) = nullptr;

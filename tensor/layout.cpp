@@ -46,6 +46,10 @@ Tensor permute(const Tensor& x, const Dims& dims) {
 
 Tensor transpose(const Tensor& x, std::int64_t a, std::int64_t b) {
   check_defined("transpose", x);
+  if (x.rank() == 0) {
+    for (const std::int64_t dim : {a, b}) normalize_dim("transpose", dim, 1);  // as PyTorch has it
+    return x.clone();
+  }
   Dims dims;
   for (std::int64_t d = 0; d < x.rank(); ++d) dims.push_back(d);
   std::swap(dims[normalize_dim("transpose", a, x.rank())],
@@ -72,6 +76,9 @@ Tensor repeat_interleave(const Tensor& x, std::int64_t repeats, std::int64_t dim
   check(repeats >= 0, "repeat_interleave: {} repeats; they must not be negative", repeats);
   dim = normalize_dim("repeat_interleave", dim, x.rank());
   Shape shape = x.shape();
+  check(repeats == 0 || shape[dim] <= Shape::max_numel / repeats,
+        "repeat_interleave: {} repeats of size {} are more than memory can address", repeats,
+        shape[dim]);
   shape.set(dim, shape[dim] * repeats);
   Along parts{1, x.size(dim), 1};
   for (std::int64_t d = 0; d < x.rank(); ++d)
@@ -175,9 +182,10 @@ Tensor select(const Tensor& x, std::int64_t dim, std::int64_t index) {
 
 Tensor flip(const Tensor& x, const Dims& dims) {
   check_defined("flip", x);
-  if (x.numel() == 0 || dims.empty()) return x.clone();
-  View from = contiguous(x.shape());
+  if (dims.empty()) return x.clone();
   reduced_shape("flip", x.shape(), dims, true);  // checks dims
+  if (x.numel() == 0 || x.rank() == 0) return x.clone();
+  View from = contiguous(x.shape());
   for (const std::int64_t named : dims) {
     const std::int64_t d = normalize_dim("flip", named, x.rank());
     from.offset += (x.size(d) - 1) * from.strides[d];
@@ -196,6 +204,9 @@ Tensor pad(const Tensor& x, const std::vector<std::int64_t>& widths, double valu
   std::array<std::int64_t, Shape::max_rank> skip{}, ahead{};
   for (std::int64_t i = 0; i < given / 2; ++i) {
     const std::int64_t d = x.rank() - 1 - i, before = widths[2 * i], after = widths[2 * i + 1];
+    for (const std::int64_t size : {before, after, x.size(d)})
+      check(size >= -Shape::max_numel && size <= Shape::max_numel,
+            "pad: width {} is beyond what memory can address", size);
     check(x.size(d) + before + after >= 0, "pad: widths {} and {} crop more than size {}", before,
           after, x.size(d));
     shape.set(d, x.size(d) + before + after);

@@ -91,6 +91,10 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 
 namespace {
 
+double usual_scale(std::int64_t depth) {
+  return 1 / std::sqrt(static_cast<double>(std::max<std::int64_t>(depth, 1)));
+}
+
 // All heads of stacks (..., rows, columns), one after the other.
 Heads stacked_heads(const Tensor& q, const Tensor& k, const Tensor& v, double scale) {
   const std::int64_t queries = q.size(-2), keys = k.size(-2), depth = q.size(-1);
@@ -103,7 +107,7 @@ Heads stacked_heads(const Tensor& q, const Tensor& k, const Tensor& v, double sc
           keys,
           depth,
           v.size(-1),
-          scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(depth)),
+          scale != 0 ? scale : usual_scale(depth),
           rows(q, depth),
           rows(k, depth),
           rows(v, v.size(-1)),
@@ -124,7 +128,7 @@ Heads side_by_side(const Tensor& qkv, std::int64_t heads) {
           length,
           depth,
           depth,
-          1 / std::sqrt(static_cast<double>(depth)),
+          usual_scale(depth),
           rows(0, 3 * width),
           rows(width, 3 * width),
           rows(2 * width, 3 * width),
@@ -150,6 +154,7 @@ Attended scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Te
   check_attention(q, k, v);
   const Shape shape = matrices(batch_of(q.shape()), q.size(-2), v.size(-1));
   Attended out{Tensor::empty(shape, q.dtype(), q.device()),
+               Tensor::empty(shape.without(-1), q.dtype(), q.device()),
                Tensor::empty(shape.without(-1), q.dtype(), q.device())};
   use("scaled_dot_product_attention", q.device(), kernels(q.device()).attention)(
       stacked_heads(q, k, v, scale), q, k, v, out);
@@ -160,15 +165,16 @@ AttentionGradients scaled_dot_product_attention_backward(const Tensor& grad, con
                                                          const Tensor& k, const Tensor& v,
                                                          const Attended& value, double scale) {
   check_attention(q, k, v);
-  common_operands("scaled_dot_product_attention_backward", {&grad, &q, &value.y, &value.log_sums});
+  common_operands("scaled_dot_product_attention_backward", {&grad, &q, &value.largest, &value.totals});
   const Shape expected = matrices(batch_of(q.shape()), q.size(-2), v.size(-1));
   check(grad.shape() == expected,
         "scaled_dot_product_attention_backward: gradient {}; it must have the output's shape {}",
         grad.shape(), expected);
-  check(value.y.shape() == expected && value.log_sums.shape() == expected.without(-1),
-        "scaled_dot_product_attention_backward: value {} and log_sums {}; they must have the "
-        "shapes {} and {} of the output",
-        value.y.shape(), value.log_sums.shape(), expected, expected.without(-1));
+  const Shape kept = expected.without(-1);
+  check(value.largest.shape() == kept && value.totals.shape() == kept,
+        "scaled_dot_product_attention_backward: largest {} and totals {}; they must have the shape "
+        "{} of the output's rows",
+        value.largest.shape(), value.totals.shape(), kept);
   AttentionGradients out{empty_like(q), empty_like(k), empty_like(v)};
   use("scaled_dot_product_attention_backward", q.device(), kernels(q.device()).attention_backward)(
       stacked_heads(q, k, v, scale), grad, q, k, v, value, out);
@@ -177,9 +183,11 @@ AttentionGradients scaled_dot_product_attention_backward(const Tensor& grad, con
 
 Attended self_attention(const Tensor& qkv, std::int64_t heads) {
   const Heads sizes = side_by_side(qkv, heads);
+  const Shape kept{qkv.size(0), heads, qkv.size(1)};
   Attended out{
       Tensor::empty({qkv.size(0), qkv.size(1), qkv.size(2) / 3}, qkv.dtype(), qkv.device()),
-      Tensor::empty({qkv.size(0), heads, qkv.size(1)}, qkv.dtype(), qkv.device())};
+      Tensor::empty(kept, qkv.dtype(), qkv.device()),
+      Tensor::empty(kept, qkv.dtype(), qkv.device())};
   use("self_attention", qkv.device(), kernels(qkv.device()).attention)(sizes, qkv, qkv, qkv, out);
   return out;
 }
@@ -187,13 +195,13 @@ Attended self_attention(const Tensor& qkv, std::int64_t heads) {
 Tensor self_attention_backward(const Tensor& grad, const Tensor& qkv, std::int64_t heads,
                                const Attended& value) {
   const Heads sizes = side_by_side(qkv, heads);
-  common_operands("self_attention_backward", {&grad, &qkv, &value.y, &value.log_sums});
+  common_operands("self_attention_backward", {&grad, &qkv, &value.largest, &value.totals});
   const Shape expected{qkv.size(0), qkv.size(1), qkv.size(2) / 3};
-  check(grad.shape() == expected && value.y.shape() == expected &&
-            value.log_sums.shape() == Shape{qkv.size(0), heads, qkv.size(1)},
-        "self_attention_backward: gradient {}, value {} and log_sums {} for qkv {} and {} heads; "
+  const Shape kept{qkv.size(0), heads, qkv.size(1)};
+  check(grad.shape() == expected && value.largest.shape() == kept && value.totals.shape() == kept,
+        "self_attention_backward: gradient {}, largest {} and totals {} for qkv {} and {} heads; "
         "they must have the output's shapes",
-        grad.shape(), value.y.shape(), value.log_sums.shape(), qkv.shape(), heads);
+        grad.shape(), value.largest.shape(), value.totals.shape(), qkv.shape(), heads);
   const Tensor dx = empty_like(qkv);
   AttentionGradients out{dx, dx, dx};
   use("self_attention_backward", qkv.device(), kernels(qkv.device()).attention_backward)(

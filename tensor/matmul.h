@@ -17,10 +17,12 @@ Tensor bmm(const Tensor& a, const Tensor& b, bool trans_a = false, bool trans_b 
 // y = x W^T + bias. x (..., in), weight (out, in), bias (out) or undefined; y (..., out).
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 
-// The value, as which it may be used, and what backward needs: of each query the log of the sum over the keys of
-// exp(scale q k), from which a block of probabilities is recomputed in one step.
+// The value, as which it may be used, and what backward needs: of each query the
+// largest of its scores (scale q k) and the total of exp(score - largest) over the keys, from which
+// a block of probabilities is recomputed. Kept apart: in their logarithm's sum a large score would
+// hide the total.
 struct Attended {
-  Tensor y, log_sums;
+  Tensor y, largest, totals;
   operator const Tensor&() const { return y; }  // NOLINT
 };
 struct AttentionGradients {
@@ -28,7 +30,7 @@ struct AttentionGradients {
 };
 
 // Scaled dot-product attention, softmax(q k^T / sqrt(d)) v (Vaswani et al. 2017, eq. 1).
-// q (..., L, d), k (..., S, d), v (..., S, e); y (..., L, e), log_sums (..., L). scale = 0 means
+// q (..., L, d), k (..., S, d), v (..., S, e); y (..., L, e), largest and totals (..., L). scale = 0 means
 // 1/sqrt(d).
 Attended scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
                                       double scale = 0);
@@ -38,7 +40,7 @@ AttentionGradients scaled_dot_product_attention_backward(const Tensor& grad, con
 
 // The same for each head of self-attention, with queries, keys and values side by side as one
 // product makes them: qkv (N, L, 3 heads d), of which the first heads d are the queries of all
-// heads. y (N, L, heads d), log_sums (N, heads, L). Another shape is an Error.
+// heads. y (N, L, heads d), largest and totals (N, heads, L). Another shape is an Error.
 Attended self_attention(const Tensor& qkv, std::int64_t heads);
 // The gradient by qkv.
 Tensor self_attention_backward(const Tensor& grad, const Tensor& qkv, std::int64_t heads,

@@ -20,6 +20,7 @@ Normalized normalize(std::string_view operation, const Tensor& x, const Groups& 
   const Device device = x.device();
   Normalized out{empty_like(x), Tensor::empty(statistics, x.dtype(), device),
                  Tensor::empty(statistics, x.dtype(), device)};
+  if (groups.channels == 0) return {out.y, out.mean.fill_(0), out.rstd.fill_(0)};
   use(operation, device, kernels(device).group_norm)(x, groups, weight, bias, eps, silu, out);
   return out;
 }
@@ -37,6 +38,7 @@ NormGradients normalize_backward(std::string_view operation, const Tensor& grad,
     out.weight = empty_like(weight);
     out.bias = empty_like(weight);
   }
+  if (groups.channels == 0) return out;
   use(operation, device, kernels(device).group_norm_backward)(grad, x, groups, weight, bias, mean,
                                                               rstd, silu, out);
   return out;
@@ -48,6 +50,10 @@ Groups group_norm_groups(const Tensor& x, std::int64_t groups) {
         "group_norm: {} groups for input {}; they must divide its last size", groups, x.shape());
   const std::int64_t samples = x.size(0), channels = x.size(-1);
   const std::int64_t positions = x.shape().without(0).without(-1).numel();
+  check(channels > 0 && positions > 0, "group_norm: input {} has nothing to normalize", x.shape());
+  check(samples != 1 || channels / groups * positions > 1,
+        "group_norm: input {} in {} groups has one value a group; use fewer groups", x.shape(),
+        groups);
   return {samples, positions, channels, groups};
 }
 
@@ -56,6 +62,7 @@ Groups layer_norm_groups(const Tensor& x, const Shape& shape) {
   const std::int64_t rows_rank = x.rank() - shape.rank();
   bool fits = rows_rank >= 0;
   for (std::int64_t d = 0; fits && d < shape.rank(); ++d) fits = x.size(rows_rank + d) == shape[d];
+  check(shape.rank() > 0, "layer_norm: the shape to normalize over is empty; input {}", x.shape());
   check(fits, "layer_norm: shape {} is not the end of the input's shape {}", shape, x.shape());
   std::int64_t rows = 1;
   for (std::int64_t d = 0; d < rows_rank; ++d) rows *= x.size(d);

@@ -12,14 +12,14 @@ namespace ebb {
 // All arithmetic is in the tensor's own type T; detail:: is tensor/scalar_math.h.
 // clang-format off
 #define EBB_UNARY_LIST(_)                                                                      \
-  _(neg,         -x,                                       T(-1))                              \
+  _(neg,         detail::neg(x),                           T(-1))                              \
   _(exp,         detail::exp(x),                           y)                                  \
   _(log,         detail::log(x),                           T(1) / x)                           \
   _(sqrt,        std::sqrt(x),                             T(0.5) / y)                         \
   _(rsqrt,       T(1) / std::sqrt(x),                      T(-0.5) * y / x)                    \
   _(reciprocal,  T(1) / x,                                 -y * y)                             \
-  _(square,      x * x,                                    T(2) * x)                           \
-  _(abs,         std::abs(x),                              T((x > 0) - (x < 0)))               \
+  _(square,      detail::square(x),                        T(2) * x)                           \
+  _(abs,         detail::abs(x),                           T((x > 0) - (x < 0)))               \
   _(sin,         std::sin(x),                              std::cos(x))                        \
   _(cos,         std::cos(x),                              -std::sin(x))                       \
   _(tanh,        detail::tanh(x),                          T(1) - y * y)                       \

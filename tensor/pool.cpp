@@ -20,16 +20,19 @@ struct Pooling {
 };
 
 Pooling pooling(std::string_view operation, const Shape& x, Pool2dOptions options) {
-  check(x.rank() == 4, "{}: input {}; it must be an image (N, H, W, C)", operation, x);
+  check(x.rank() == 4 && x[1] > 0 && x[2] > 0 && x[3] > 0,
+        "{}: input {}; it must be an image (N, H, W, C) and no side zero", operation, x);
   Pair size;
   for (std::size_t i = 0; i < 2; ++i) {
     const std::int64_t k = options.kernel[i], p = options.padding[i];
     if (options.stride[i] == 0) options.stride[i] = k;
     const std::int64_t s = options.stride[i], n = x[static_cast<std::int64_t>(i) + 1];
-    check(k >= 1 && s >= 1 && p >= 0 && 2 * p <= k,
+    constexpr std::int64_t most = Shape::max_numel;  // no sum below overflows
+    check(k >= 1 && k <= most && s >= 1 && p >= 0 && p <= k / 2,
           "{}: kernel {}, stride {}, padding {}; the first two must be 1 or more, the padding at "
           "most half the kernel",
           operation, k, s, p);
+    check(n <= most, "{}: input {} is beyond what memory can address", operation, x);
     check(n + 2 * p >= k, "{}: kernel {} is larger than the padded input {} of {}", operation, k,
           n + 2 * p, x);
     size[i] = (n + 2 * p - k) / s + 1;
@@ -116,7 +119,7 @@ void check_gradient(std::string_view operation, const Tensor& grad, const Shape&
 }
 
 void check_interpolation(const Shape& x, std::int64_t height, std::int64_t width) {
-  check(x.rank() == 4 && x[1] > 0 && x[2] > 0 && height > 0 && width > 0,
+  check(x.rank() == 4 && x[1] > 0 && x[2] > 0 && x[3] > 0 && height > 0 && width > 0,
         "interpolate: input {} to height {} and width {}; it must be an image (N, H, W, C) and no "
         "side zero",
         x, height, width);
@@ -186,9 +189,10 @@ Tensor pixel_unshuffle(const Tensor& x, std::int64_t r) {
 
 Tensor pixel_shuffle(const Tensor& x, std::int64_t r) {
   check_defined("pixel_shuffle", x);
-  check(x.rank() == 4 && r >= 1 && x.size(3) % (r * r) == 0,
-        "pixel_shuffle: input {} by {}; the channels of (N, H, W, C) must be a multiple of {}",
-        x.shape(), r, r * r);
+  check(x.rank() == 4 && r >= 1 && x.size(3) % r == 0 && x.size(3) / r % r == 0,
+        "pixel_shuffle: input {} by {}; the channels of (N, H, W, C) must be a multiple of its "
+        "square",
+        x.shape(), r);
   const std::int64_t n = x.size(0), h = x.size(1), w = x.size(2), c = x.size(3) / (r * r);
   return permute(x.reshape(Shape{n, h, w, c, r, r}), {0, 1, 4, 2, 5, 3})
       .reshape(Shape{n, h * r, w * r, c});

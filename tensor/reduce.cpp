@@ -12,12 +12,17 @@ namespace {
 
 using Mask = std::array<bool, Shape::max_rank>;
 
+// As PyTorch does, a scalar has one dimension for those who name it.
+std::int64_t named_dim(std::string_view operation, std::int64_t dim, std::int64_t rank) {
+  return normalize_dim(operation, dim, std::max<std::int64_t>(rank, 1));
+}
+
 // Which dimensions `dims` names.
 Mask reduced(std::string_view operation, const Shape& shape, const Dims& dims) {
   Mask mask{};
   if (dims.empty()) mask.fill(true);
   for (const std::int64_t dim : dims) {
-    bool& named = mask[normalize_dim(operation, dim, shape.rank())];
+    bool& named = mask[named_dim(operation, dim, shape.rank())];
     check(!named, "{}: dimension {} is named twice in ({}); name it once", operation, dim,
           fmt::join(dims, ", "));
     named = true;
@@ -35,15 +40,16 @@ Shape shape_of(const Shape& shape, const Mask& mask, bool keepdim) {
 }
 
 Along along_dims(const Shape& shape, std::int64_t first, std::int64_t last) {
-  Along along{1, 1, 1};
+  std::array<std::uint64_t, 3> sizes{1, 1, 1};  // beside a size of 0 they may wrap around
   for (std::int64_t d = 0; d < shape.rank(); ++d)
-    (d < first ? along.outer : d < last ? along.n : along.inner) *= shape[d];
-  return along;
+    sizes[d < first ? 0 : d < last ? 1 : 2] *= static_cast<std::uint64_t>(shape[d]);
+  const auto size = [&](std::size_t i) { return static_cast<std::int64_t>(sizes[i]); };
+  return {size(0), size(1), size(2)};
 }
 
 Along along_dim(std::string_view operation, const Tensor& x, std::int64_t& dim) {
   check_defined(operation, x);
-  dim = normalize_dim(operation, dim, x.rank());
+  dim = named_dim(operation, dim, x.rank());
   return along_dims(x.shape(), dim, dim + 1);
 }
 
@@ -125,7 +131,8 @@ Tensor argmax(const Tensor& x, std::int64_t dim) {
   const Along along = along_dim("argmax", x, dim);
   check(along.n > 0, "argmax: shape {} has no elements to choose from along dimension {}",
         x.shape(), dim);
-  Tensor out = Tensor::empty(x.shape().without(dim), DType::int64, x.device());
+  const Shape shape = x.rank() == 0 ? x.shape() : x.shape().without(dim);
+  Tensor out = Tensor::empty(shape, DType::int64, x.device());
   use("argmax", x.device(), kernels(x.device()).argmax)(x, along, out);
   return out;
 }
@@ -203,7 +210,8 @@ Tensor log_softmax_backward(const Tensor& grad, const Tensor& y, std::int64_t di
 
 Tensor sort(const Tensor& x, std::int64_t dim) {
   check_defined("sort", x);
-  dim = normalize_dim("sort", dim, x.rank());
+  dim = named_dim("sort", dim, x.rank());
+  if (x.rank() == 0) return x.clone();
   const std::int64_t last = x.rank() - 1;
   if (dim != last) return transpose(sort(transpose(x, dim, last), last), dim, last);
   Tensor out = empty_like(x);
@@ -214,7 +222,8 @@ Tensor sort(const Tensor& x, std::int64_t dim) {
 Tensor quantile(const Tensor& x, double q, std::int64_t dim, bool keepdim) {
   check_floating("quantile", x);
   check(q >= 0 && q <= 1, "quantile: q is {}; it must be in [0, 1]", q);
-  dim = normalize_dim("quantile", dim, x.rank());
+  dim = named_dim("quantile", dim, x.rank());
+  if (x.rank() == 0) return x.clone();
   const std::int64_t n = x.size(dim);
   check(n > 0, "quantile: shape {} has no elements to choose from along dimension {}", x.shape(),
         dim);

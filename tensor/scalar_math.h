@@ -9,8 +9,32 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 namespace ebb::detail {
+
+// Integers wrap around, which unsigned arithmetic defines.
+template <class T>
+using Wrapping = std::conditional_t<std::is_integral_v<T>, std::uint64_t, T>;
+
+template <class T>
+T neg(T x) {
+  if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(0 - Wrapping<T>(x));
+  else
+    return -x;
+}
+template <class T>
+T square(T x) {
+  return static_cast<T>(Wrapping<T>(x) * Wrapping<T>(x));
+}
+template <class T>
+T abs(T x) {
+  if constexpr (std::is_integral_v<T>)
+    return x < 0 ? neg(x) : x;
+  else
+    return std::abs(x);
+}
 
 inline double exp(double x) { return std::exp(x); }
 

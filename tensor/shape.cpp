@@ -14,7 +14,7 @@ std::int64_t checked_numel(const std::int64_t* sizes, std::int64_t rank) {
   for (std::int64_t i = 0; i < rank; ++i)
     overflow |= __builtin_mul_overflow(count, sizes[i], &count);
   // Eight bytes an element must be countable too.
-  overflow |= count > INT64_MAX / 8;
+  overflow |= count > Shape::max_numel;
   return overflow ? -1 : count;
 }
 
@@ -50,10 +50,10 @@ std::int64_t Shape::numel() const { return checked_numel(sizes_.data(), rank_); 
 
 std::array<std::int64_t, Shape::max_rank> Shape::strides() const {
   std::array<std::int64_t, max_rank> result{};
-  std::int64_t step = 1;
+  std::uint64_t step = 1;  // beside a size of 0 it may wrap around
   for (std::int64_t i = rank_; i-- > 0;) {
-    result[static_cast<std::size_t>(i)] = step;
-    step *= sizes_[static_cast<std::size_t>(i)];
+    result[static_cast<std::size_t>(i)] = static_cast<std::int64_t>(step);
+    step *= static_cast<std::uint64_t>(sizes_[static_cast<std::size_t>(i)]);
   }
   return result;
 }

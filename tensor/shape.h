@@ -15,9 +15,11 @@ namespace ebb {
 class Shape {
  public:
   static constexpr std::int64_t max_rank = 8;
+  // So that bytes can be counted too.
+  static constexpr std::int64_t max_numel = INT64_MAX / 8;
 
   Shape() = default;  // rank 0: a scalar, one element
-  // Sizes must be >= 0, at most eight, and their product must fit in int64; else Error.
+  // Sizes must be >= 0, at most eight, and their product at most max_numel; else Error.
   Shape(std::initializer_list<std::int64_t> sizes);
   explicit Shape(const std::vector<std::int64_t>& sizes);
 

@@ -5,8 +5,8 @@
 //             +-------+-------+--       forward: a row's largest score so far is taken off before
 //   a block   | s = q | s     |         exp; when a later block has a larger one, what was summed
 //   of queries|   k^T |       |         so far shrinks by exp(old - new).
-//             +-------+-------+--       backward: p = exp(s - log_sum) is there in one step; blocks
-//             |       |       |         of keys are the outer loop.
+//             +-------+-------+--       backward: p = exp(s - largest) / total with what forward
+//             |       |       |         kept; blocks of keys are the outer loop.
 //
 // All products run by tiles (tile-inl.h); a head's right operands are packed once.
 #include <ebb/tensor/cpu/simd.h>
@@ -15,54 +15,22 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 // Highway's headers in this order.
+#include <ebb/tensor/cpu/attention-inl.h>
 #include <ebb/tensor/cpu/attention.h>
 #include <ebb/tensor/cpu/scratch.h>
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/threads.h>
 #include <ebb/tensor/cpu/tile-inl.h>
 #include <ebb/tensor/cpu/walk.h>
-#include <ebb/tensor/scalar_math.h>
 
 #include <limits>
-#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace ebb::cpu {
 namespace HWY_NAMESPACE {
 namespace {  // other files have functions of the same names
 
-constexpr std::int64_t block_queries = 8 * tile_rows, block_keys = 256;
-// Not a power of two, whose multiples share a few lines of the cache.
-constexpr std::int64_t score_pitch = block_keys + 16;
-
-// Scores of float are kept in units of ln 2, so that their exponentials are powers of two.
-template <class T>
-constexpr T unit = std::is_same_v<T, float> ? T(1.44269504088896340736) : T(1);
-
-// exp(x / unit) for x that is not above 0 by more than a rounding error. For float: 2^x = 2^n 2^r
-// with n the integer nearest to x, which adding 1.5 2^23 leaves in the last bits, and a minimax fit
-// of 2^r that is right to 1e-7. At -127 all bits are 0.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V exponential(D d, V x) {
-  if constexpr (std::is_same_v<hn::TFromD<D>, float>) {
-    const hn::RebindToUnsigned<D> bits;
-    const V to_integer = hn::Set(d, 12582912.0f);
-    x = hn::Max(hn::Set(d, -127.0f), x);  // keeps a NaN
-    const V shifted = hn::Add(x, to_integer);
-    const V r = hn::Sub(x, hn::Sub(shifted, to_integer));
-    V y = hn::Set(d, 1.326472725e-3f);
-    y = hn::MulAdd(y, r, hn::Set(d, 9.671512786e-3f));
-    y = hn::MulAdd(y, r, hn::Set(d, 5.550733744e-2f));
-    y = hn::MulAdd(y, r, hn::Set(d, 0.2402224208f));
-    y = hn::MulAdd(y, r, hn::Set(d, 0.6931469776f));
-    y = hn::MulAdd(y, r, hn::Set(d, 1.0f));
-    return hn::BitCast(
-        d, hn::Add(hn::BitCast(bits, y), hn::ShiftLeft<23>(hn::BitCast(bits, shifted))));
-  } else {
-    return hn::IfThenElse(hn::Eq(x, x), hn::Exp(d, x), x);
-  }
-}
-
+constexpr std::int64_t block_queries = 8 * tile_rows;
 // The right operand of products: its panel j of tile_columns columns starts at data + j * pitch and
 // has its rows `step` apart.
 template <class T>
@@ -116,70 +84,6 @@ void copy_rows(std::int64_t rows, std::int64_t columns, const T* from, std::int6
     for (std::int64_t j = 0; j < columns; ++j) to[j] = factor * from[j];
 }
 
-// For `rows` rows of scores (at most a tile's): their largest so far, and the factors by which what
-// was summed before shrinks. Scores from `count` up to whole vectors become the lowest.
-template <class T>
-void find_largest(T* scores, std::int64_t rows, std::int64_t count, T* largest, T* factors) {
-  const hn::ScalableTag<T> d;
-  const std::int64_t end = (count - 1) / lanes<T>() * lanes<T>();  // of all vectors but the last
-  const auto inside = hn::FirstN(d, static_cast<std::size_t>(count - end));
-  for (std::int64_t i = 0; i < rows; ++i, scores += score_pitch) {
-    auto most = hn::IfThenElse(inside, hn::Load(d, scores + end),
-                               hn::Set(d, std::numeric_limits<T>::lowest()));
-    hn::Store(most, d, scores + end);
-    for (std::int64_t j = 0; j < end; j += lanes<T>())
-      most = hn::Max(most, hn::Load(d, scores + j));
-    const T now = std::max(largest[i], hn::GetLane(hn::MaxOfLanes(d, most)));
-    factors[i] = largest[i] - now;
-    largest[i] = now;
-  }
-  for (std::int64_t i = 0; i < rows; i += lanes<T>())
-    hn::Store(exponential(d, hn::Load(d, factors + i)), d, factors + i);
-}
-
-// The scores of a row become exponentials, less `largest`; adds them to `totals`.
-template <class T>
-void exponentials(T* scores, std::int64_t count, T largest, T factor, T* totals) {
-  const hn::ScalableTag<T> d;
-  const auto most = hn::Set(d, largest);
-  // Small ones would be lost if they were added to the total one by one.
-  auto sum = hn::Zero(d);
-  for (std::int64_t run = 0; run < count; run += 16 * lanes<T>()) {
-    auto some = hn::Zero(d);
-    for (std::int64_t j = run; j < std::min(count, run + 16 * lanes<T>()); j += lanes<T>()) {
-      const auto p = exponential(d, hn::Sub(hn::Load(d, scores + j), most));
-      hn::Store(p, d, scores + j);
-      some = hn::Add(some, p);
-    }
-    sum = hn::Add(sum, some);
-  }
-  hn::Store(hn::MulAdd(hn::Load(d, totals), hn::Set(d, factor), sum), d, totals);
-}
-
-// Scores of a row become probabilities p, and ds, which holds dp, p (dp - mean).
-template <class T>
-void differentials(T* scores, T* ds, std::int64_t count, T log_sum, T mean) {
-  const hn::ScalableTag<T> d;
-  const auto shift = hn::Set(d, log_sum), middle = hn::Set(d, mean);
-  for (std::int64_t j = 0; j < count; j += lanes<T>()) {
-    const auto p = exponential(d, hn::Sub(hn::Load(d, scores + j), shift));
-    hn::Store(p, d, scores + j);
-    hn::Store(hn::Mul(p, hn::Sub(hn::Load(d, ds + j), middle)), d, ds + j);
-  }
-}
-
-template <class T>
-T dot(const T* a, const T* b, std::int64_t count) {
-  const hn::ScalableTag<T> d;
-  auto sums = hn::Zero(d);
-  std::int64_t i = 0;
-  for (; i + lanes<T>() <= count; i += lanes<T>())
-    sums = hn::MulAdd(hn::LoadU(d, a + i), hn::LoadU(d, b + i), sums);
-  T total = hn::GetLane(hn::SumOfLanes(d, sums));
-  for (; i < count; ++i) total += a[i] * b[i];
-  return total;
-}
-
 struct Keys;
 struct Values;
 struct KeyRows;
@@ -223,11 +127,11 @@ struct Head {
 
   const T* scaled_queries() const {
     T* scaled = scratch<Scaled, T>(queries * depth);
-    copy_rows(queries, depth, q, q_row, scale * unit<T>, scaled, depth);
+    copy_rows(queries, depth, q, q_row, scale, scaled, depth);
     return scaled;
   }
 
-  void forward(T* y, T* log_sums) const {
+  void forward(T* y, T* largest_scores, T* sums_of_exponentials) const {
     const Panels<T> k_panels = pack<Keys>(k, depth, keys, 1, k_row);
     const Panels<T> v_panels = pack<Values>(v, keys, width, v_row, 1);
     const T* scaled = scaled_queries();
@@ -261,45 +165,61 @@ struct Head {
       }
       const hn::ScalableTag<T> d;
       for (std::int64_t i = 0; i < rows; ++i) {
-        totals[i] = hn::GetLane(hn::SumOfLanes(d, hn::Load(d, totals + i * lanes<T>())));
-        copy_rows(1, width, sums + i * pitch, pitch, 1 / totals[i], y + (row + i) * y_row, y_row);
+        const T total = hn::GetLane(hn::SumOfLanes(d, hn::Load(d, totals + i * lanes<T>())));
+        copy_rows(1, width, sums + i * pitch, pitch, 1 / total, y + (row + i) * y_row, y_row);
+        sums_of_exponentials[row + i] = total;
       }
-      for (std::int64_t i = 0; i < rows; ++i)
-        log_sums[row + i] = largest[i] / unit<T> + detail::log(totals[i]);
+      std::copy_n(largest, rows, largest_scores + row);
     }
   }
 
-  // With s the scores and g the gradient by y: dv = p^T g; with dp = g v^T and ds = p (dp - g y),
-  // g y being the sum of p dp over the keys, dq = scale ds k and dk = scale ds^T q.
-  void backward(const T* g, const T* y, const T* log_sums, T* dq, T* dk, T* dv) const {
+  // With s the scores and g the gradient by y: dv = p^T g; with dp = g v^T and ds = p (dp - mean),
+  // the mean being that of dp under p, dq = scale ds k and dk = scale ds^T q. The mean is taken of
+  // the dp that it is taken off: where one key has all the weight, ds is 0 and not a rounding
+  // error.
+  void backward(const T* g, const T* largest, const T* totals, T* dq, T* dk, T* dv) const {
     const Panels<T> k_panels = pack<Keys>(k, depth, keys, 1, k_row);
     const Panels<T> v_panels = pack<Values>(v, width, keys, 1, v_row);
     const Panels<T> k_rows = pack<KeyRows>(k, keys, depth, k_row, 1);
     const Panels<T> q_rows = pack<Queries>(q, queries, depth, q_row, 1);
     const Panels<T> g_rows = pack<Gradients>(g, queries, width, y_row, 1);
     const T* scaled = scaled_queries();
-    T* dots = scratch<Rows, T>(queries);
-    for (std::int64_t i = 0; i < queries; ++i) dots[i] = dot(g + i * y_row, y + i * y_row, width);
+    T* means = scratch<Rows, T>(queries);
     const std::int64_t deep = padded<T>(depth), wide = padded<T>(width);
     T* p = scratch<Scores, T>(block_queries * score_pitch);
     T* ds = scratch<Differentials, T>(block_queries * score_pitch);
     T* k_sums = scratch<KeySums, T>(block_keys * deep);
     T* v_sums = scratch<ValueSums, T>(block_keys * wide);
     T* q_sums = scratch<QuerySums, T>(queries * deep);
-    for (std::int64_t key = 0; key < keys; key += block_keys) {
+    // p and dp of a tile of rows and a block of keys, which may add to the rows' means.
+    const auto weigh = [&](std::int64_t first, std::int64_t tile, std::int64_t key, T* p_rows,
+                           T* dp_rows, bool add) {
       const std::int64_t count = std::min(block_keys, keys - key), j = key / tile_columns<T>();
+      multiply(tile, count, depth, scaled + first * depth, depth, 1, k_panels.from_panel(j), p_rows,
+               score_pitch, false);
+      multiply(tile, count, width, g + first * y_row, y_row, 1, v_panels.from_panel(j), dp_rows,
+               score_pitch, false);
+      for (std::int64_t i = first; i < first + tile; ++i) {
+        const T mean =
+            probabilities(p_rows + (i - first) * score_pitch, dp_rows + (i - first) * score_pitch,
+                          count, largest[i], totals[i]);
+        if (add) means[i] = key > 0 ? means[i] + mean : mean;
+      }
+    };
+    // With several blocks the means must be whole before the first ds.
+    const bool one_block = keys <= block_keys;
+    for (std::int64_t key = 0; key < keys && !one_block; key += block_keys)
+      for (std::int64_t i = 0; i < queries; i += tile_rows)
+        weigh(i, std::min<std::int64_t>(tile_rows, queries - i), key, p, ds, true);
+    for (std::int64_t key = 0; key < keys; key += block_keys) {
+      const std::int64_t count = std::min(block_keys, keys - key);
       for (std::int64_t row = 0; row < queries; row += block_queries) {
         const std::int64_t rows = std::min(block_queries, queries - row);
         for (std::int64_t i = 0; i < rows; i += tile_rows) {
           const std::int64_t tile = std::min<std::int64_t>(tile_rows, rows - i), first = row + i;
-          T *p_rows = p + i * score_pitch, *ds_rows = ds + i * score_pitch;
-          multiply(tile, count, depth, scaled + first * depth, depth, 1, k_panels.from_panel(j),
-                   p_rows, score_pitch, false);
-          multiply(tile, count, width, g + first * y_row, y_row, 1, v_panels.from_panel(j), ds_rows,
-                   score_pitch, false);
-          for (std::int64_t t = 0; t < tile; ++t)
-            differentials(p_rows + t * score_pitch, ds_rows + t * score_pitch, count,
-                          log_sums[first + t] * unit<T>, dots[first + t]);
+          weigh(first, tile, key, p + i * score_pitch, ds + i * score_pitch, one_block);
+          for (std::int64_t t = i; t < i + tile; ++t)
+            differentials(p + t * score_pitch, ds + t * score_pitch, count, means[row + t]);
         }
         multiply(count, width, rows, p, 1, score_pitch, g_rows.from_row(row), v_sums, wide,
                  row > 0);
@@ -327,7 +247,8 @@ void attention_heads(const Heads& heads, const Tensor& q, const Tensor& k, const
     const std::int64_t index = i / parts, first = i % parts * part;
     Head<T>(heads, index, first, std::min(part, heads.queries - first), q, k, v)
         .forward(output<T>(out.y) + heads.begin(heads.y, index) + first * heads.y.row,
-                 output<T>(out.log_sums) + index * heads.queries + first);
+                 output<T>(out.largest) + index * heads.queries + first,
+                 output<T>(out.totals) + index * heads.queries + first);
   });
 }
 
@@ -338,8 +259,8 @@ void attention_heads_backward(const Heads& heads, const Tensor& grad, const Tens
   parallel_for(heads.count(), 1, [&](std::int64_t index, std::int64_t) {
     const std::int64_t y = heads.begin(heads.y, index);
     Head<T>(heads, index, 0, heads.queries, q, k, v)
-        .backward(input<T>(grad) + y, input<T>(value.y) + y,
-                  input<T>(value.log_sums) + index * heads.queries,
+        .backward(input<T>(grad) + y, input<T>(value.largest) + index * heads.queries,
+                  input<T>(value.totals) + index * heads.queries,
                   output<T>(out.q) + heads.begin(heads.q, index),
                   output<T>(out.k) + heads.begin(heads.k, index),
                   output<T>(out.v) + heads.begin(heads.v, index));

@@ -7,12 +7,13 @@ namespace ebb::cpu {
 
 namespace {
 
-// softmax(scale q k^T) of one query, in float64, and the log of the sum of its exponentials.
+// softmax(scale q k^T) of one query, in float64; its largest score and the total of exponentials.
 template <class T>
-std::vector<double> probabilities(const Heads& heads, const T* q, const T* k,
-                                  double* log_sum = nullptr) {
+std::vector<double> probabilities(const Heads& heads, const T* q, const T* k, double& largest,
+                                  double& total) {
   std::vector<double> p(static_cast<std::size_t>(heads.keys));
-  double largest = -INFINITY, total = 0;
+  largest = -INFINITY;
+  total = 0;
   for (double& score : p) {
     for (std::int64_t c = 0; c < heads.depth; ++c) score += double(q[c]) * double(k[c]);
     k += heads.k.row;
@@ -21,7 +22,6 @@ std::vector<double> probabilities(const Heads& heads, const T* q, const T* k,
   }
   for (double& value : p) total += value = std::exp(value - largest);
   for (double& value : p) value /= total;
-  if (log_sum) *log_sum = largest + std::log(total);
   return p;
 }
 
@@ -35,10 +35,11 @@ void attention_reference(const Heads& heads, const Tensor& q, const Tensor& k, c
       const std::int64_t head = i / heads.queries, row = i % heads.queries;
       const T* query = input<T>(q) + heads.begin(heads.q, head) + row * heads.q.row;
       const T* values = input<T>(v) + heads.begin(heads.v, head);
-      double log_sum;
+      double largest, total;
       const std::vector<double> p =
-          probabilities(heads, query, input<T>(k) + heads.begin(heads.k, head), &log_sum);
-      output<T>(out.log_sums)[i] = T(log_sum);
+          probabilities(heads, query, input<T>(k) + heads.begin(heads.k, head), largest, total);
+      output<T>(out.largest)[i] = T(largest);
+      output<T>(out.totals)[i] = T(total);
       for (std::int64_t c = 0; c < heads.width; ++c) {
         double sum = 0;
         for (std::int64_t j = 0; j < heads.keys; ++j)
@@ -62,7 +63,9 @@ void attention_backward_reference(const Heads& heads, const Tensor& grad, const 
       const std::int64_t at_q = heads.begin(heads.q, head) + row * heads.q.row;
       const std::int64_t at_k = heads.begin(heads.k, head), at_v = heads.begin(heads.v, head);
       const T* g = input<T>(grad) + heads.begin(heads.y, head) + row * heads.y.row;
-      const std::vector<double> p = probabilities(heads, input<T>(q) + at_q, input<T>(k) + at_k);
+      double largest, total;
+      const std::vector<double> p =
+          probabilities(heads, input<T>(q) + at_q, input<T>(k) + at_k, largest, total);
       std::vector<double> dp(p.size());
       double dot = 0;
       for (std::int64_t j = 0; j < heads.keys; ++j) {

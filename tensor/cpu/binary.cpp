@@ -9,15 +9,14 @@
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/cpu/threads.h>
 #include <ebb/tensor/cpu/walk.h>
+#include <ebb/tensor/scalar_math.h>
 
 HWY_BEFORE_NAMESPACE();
 namespace ebb::cpu {
 namespace HWY_NAMESPACE {
 namespace {  // other files have functions of the same names
 
-// Integers wrap around, which unsigned arithmetic defines.
-template <class T>
-using Wrapping = std::conditional_t<std::is_integral_v<T>, std::uint64_t, T>;
+using detail::Wrapping;
 
 struct Add {
   template <class T>
@@ -99,10 +98,13 @@ using BinaryPiece = decltype(&binary_piece<Add, float>);
 
 template <class Function>
 BinaryPiece of_dtype(DType dtype) {
-  if (dtype == DType::float32) return binary_piece<Function, float>;
-  if (dtype == DType::float64) return binary_piece<Function, double>;
-  if constexpr (std::is_same_v<Function, Div>) return nullptr;
-  return binary_piece<Function, std::int64_t>;
+  return dispatch_all(dtype, [](auto zero) -> BinaryPiece {
+    using T = decltype(zero);
+    if constexpr (std::is_same_v<Function, Div> && std::is_integral_v<T>)
+      return nullptr;
+    else
+      return binary_piece<Function, T>;
+  });
 }
 
 BinaryPiece find_binary(Binary function, DType dtype) {
@@ -155,8 +157,7 @@ void where_piece(const Walk3& walk, const Walk3::Piece& piece, const void* condi
 
 using WherePiece = decltype(&where_piece<float>);
 WherePiece find_where(DType dtype) {
-  if (dtype == DType::float32) return where_piece<float>;
-  return dtype == DType::float64 ? where_piece<double> : where_piece<std::int64_t>;
+  return dispatch_all(dtype, [](auto zero) { return where_piece<decltype(zero)>; });
 }
 
 template <class T>
@@ -170,7 +171,7 @@ void axpby_run(double a, const void* x, double b, const void* y, void* out, std:
 
 using AxpbyRun = decltype(&axpby_run<float>);
 AxpbyRun find_axpby(DType dtype) {
-  return dtype == DType::float32 ? axpby_run<float> : axpby_run<double>;
+  return dispatch_floating("axpby", dtype, [](auto zero) { return axpby_run<decltype(zero)>; });
 }
 
 }  // namespace

@@ -38,14 +38,12 @@ using Columns = decltype(&columns<Sum, float>);
 
 template <class Op>
 Runs runs_of(DType dtype) {
-  if (dtype == DType::float32) return runs<Op, float>;
-  return dtype == DType::float64 ? runs<Op, double> : runs<Op, std::int64_t>;
+  return dispatch_all(dtype, [](auto zero) { return runs<Op, decltype(zero)>; });
 }
 
 template <class Op>
 Columns columns_of(DType dtype) {
-  if (dtype == DType::float32) return columns<Op, float>;
-  return dtype == DType::float64 ? columns<Op, double> : columns<Op, std::int64_t>;
+  return dispatch_all(dtype, [](auto zero) { return columns<Op, decltype(zero)>; });
 }
 
 Runs find_runs(Reduction reduction, DType dtype) {
@@ -74,9 +72,9 @@ HWY_EXPORT(find_columns);
 constexpr std::int64_t block_elements = 1 << 16;  // that one task reads
 constexpr std::int64_t max_columns = 256;
 
-// T is the elements' type, V that of results under way, `wide` its dtype.
+// T is the elements' type, V that of results under way.
 template <class T, class V>
-void reduce(Reduction reduction, DType wide, const Tensor& x, const Along& along, Tensor& out) {
+void reduce(Reduction reduction, const Tensor& x, const Along& along, Tensor& out) {
   const auto run = EBB_DISPATCH(find_runs)(reduction, x.dtype());
   const auto column = EBB_DISPATCH(find_columns)(reduction, x.dtype());
   const std::int64_t outer = along.outer, n = along.n, inner = along.inner;
@@ -123,7 +121,7 @@ void reduce(Reduction reduction, DType wide, const Tensor& x, const Along& along
                  }
                });
   if (blocks == 1) return;
-  const auto join = EBB_DISPATCH(find_columns)(reduction, wide);
+  const auto join = EBB_DISPATCH(find_columns)(reduction, dtype_of<V>());
   std::vector<V> joined(static_cast<std::size_t>(inner));
   for (std::int64_t o = 0; o < outer; ++o) {
     join(parts.data() + o * blocks * inner, blocks, inner, inner, joined.data());
@@ -134,10 +132,11 @@ void reduce(Reduction reduction, DType wide, const Tensor& x, const Along& along
 
 void reduce(Reduction reduction, const Tensor& x, const Along& along, Tensor& out) {
   if (out.numel() == 0) return;
-  if (reduction == Reduction::sum && x.dtype() == DType::float32)
-    return reduce<float, double>(reduction, DType::float64, x, along, out);
   dispatch_all(x.dtype(), [&](auto zero) {
-    reduce<decltype(zero), decltype(zero)>(reduction, x.dtype(), x, along, out);
+    using T = decltype(zero);
+    using Sums = std::conditional_t<std::is_floating_point_v<T>, double, T>;  // see lanes-inl.h
+    if (reduction == Reduction::sum) return reduce<T, Sums>(reduction, x, along, out);
+    reduce<T, T>(reduction, x, along, out);
   });
 }
 

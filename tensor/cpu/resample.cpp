@@ -55,7 +55,8 @@ void resample_row(const Tensor& x, const Taps& rows, const Taps& columns, std::i
 
 using ResampleRow = decltype(&resample_row<float>);
 ResampleRow find_resample(DType dtype) {
-  return dtype == DType::float32 ? resample_row<float> : resample_row<double>;
+  return dispatch_floating("resample", dtype,
+                           [](auto zero) { return resample_row<decltype(zero)>; });
 }
 
 }  // namespace

@@ -53,42 +53,39 @@ void derivatives(const void* grad, const void* x, const void* y, double a, doubl
 using Values = decltype(&values<neg_function, float>);
 using Derivatives = decltype(&derivatives<neg_function, float>);
 
+// Whether `function` is one that integers have too.
+constexpr bool is_integral(Unary function) {
+  return function == Unary::neg || function == Unary::abs || function == Unary::square ||
+         function == Unary::relu || function == Unary::clamp;
+}
+
 Values find_values(Unary function, DType dtype) {
-  if (dtype == DType::int64) {
+  return dispatch_all(dtype, [&](auto zero) -> Values {
+    using T = decltype(zero);
     switch (function) {
-      case Unary::neg:
-        return values<neg_function, std::int64_t>;
-      case Unary::abs:
-        return values<abs_function, std::int64_t>;
-      case Unary::square:
-        return values<square_function, std::int64_t>;
-      case Unary::relu:
-        return values<relu_function, std::int64_t>;
-      default:
-        return values<clamp_function, std::int64_t>;
-    }
-  }
-  switch (function) {
-#define EBB_CASE(name, value, derivative)                           \
-  case Unary::name:                                                 \
-    return dtype == DType::float32 ? values<name##_function, float> \
-                                   : values<name##_function, double>;
-    EBB_UNARY_LIST(EBB_CASE)
+#define EBB_CASE(name, value, derivative)                                  \
+  case Unary::name:                                                        \
+    if constexpr (std::is_floating_point_v<T> || is_integral(Unary::name)) \
+      return values<name##_function, T>;                                   \
+    break;
+      EBB_UNARY_LIST(EBB_CASE)
 #undef EBB_CASE
-  }
-  return nullptr;
+    }
+    return nullptr;
+  });
 }
 
 Derivatives find_derivatives(Unary function, DType dtype) {
-  switch (function) {
-#define EBB_CASE(name, value, derivative)                                \
-  case Unary::name:                                                      \
-    return dtype == DType::float32 ? derivatives<name##_function, float> \
-                                   : derivatives<name##_function, double>;
-    EBB_UNARY_LIST(EBB_CASE)
+  return dispatch_floating("unary_backward", dtype, [&](auto zero) -> Derivatives {
+    switch (function) {
+#define EBB_CASE(name, value, derivative) \
+  case Unary::name:                       \
+    return derivatives<name##_function, decltype(zero)>;
+      EBB_UNARY_LIST(EBB_CASE)
 #undef EBB_CASE
-  }
-  return nullptr;
+    }
+    return nullptr;
+  });
 }
 
 }  // namespace

@@ -24,6 +24,9 @@ inline Strides broadcast_strides(const Shape& shape, const Shape& out) {
 template <int K>
 class Walk {
  public:
+  // One more than the tensors' dimensions, before which rows stand.
+  using Sizes = std::array<std::int64_t, Shape::max_rank + 1>;
+
   // Consecutive elements of the walk: `rows` of `columns`, operand k at offset[k], its rows and
   // columns row_step(k) and step(k) apart. `position` is the first one's place in row-major order.
   struct Piece {
@@ -56,7 +59,7 @@ class Walk {
   // Calls body(piece) for the pieces that make up the elements [begin, end) in row-major order.
   template <class Body>
   void run(std::int64_t begin, std::int64_t end, const Body& body) const {
-    Strides index{};
+    Sizes index{};
     std::int64_t rest = begin;
     for (std::size_t d = last_ + 1; d-- > 0; rest /= sizes_[d]) index[d] = rest % sizes_[d];
     const std::int64_t width = sizes_[last_], height = sizes_[last_ - 1];
@@ -81,8 +84,8 @@ class Walk {
 
  private:
   std::size_t last_ = 1;  // dimensions 0 .. last_ are in use
-  Strides sizes_{};
-  std::array<Strides, K> strides_{};
+  Sizes sizes_{};
+  std::array<Sizes, K> strides_{};
 };
 
 template <class T>

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <ebb/diffusion/samplers/registry.h>
 #include <ebb/diffusion/schedule.h>
+#include <ebb/tensor/pointwise.h>
 
 #include <cmath>
 

@@ -126,9 +126,9 @@ TEST_CASE("products, normalisations and images that do not fit") {
                 "gradient (2, 3, 4); it must have the output's shape (2, 3, 6)");
   check_message(
       [&] {
-        scaled_dot_product_attention_backward(y.y, q, k, v, {y.y, y.y});
+        scaled_dot_product_attention_backward(y.y, q, k, v, {y.y, y.y, y.totals});
       },
-      "value (2, 3, 6) and log_sums (2, 3, 6); they must have the shapes (2, 3, 6)");
+      "largest (2, 3, 6) and totals (2, 3); they must have the shape (2, 3)");
 }
 
 TEST_CASE("what no optimizer can train") {

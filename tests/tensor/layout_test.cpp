@@ -61,7 +61,7 @@ TEST_CASE("cat, stack, slice and select") {
   CHECK(cat({Tensor::zeros({0, 2}), a}, 0).shape() == Shape{2, 2});
   CHECK_THROWS_WITH(cat({a, counted({3, 1})}, 1),
                     doctest::Contains("cat: shapes (2, 2) and (3, 1)"));
-  CHECK_THROWS_WITH(cat({}, 0), doctest::Contains("cat: no tensors"));
+  CHECK_THROWS_WITH(cat(std::vector<Tensor>{}, 0), doctest::Contains("cat: no tensors"));
   CHECK(values(stack({a, a}, 2)) == std::vector<double>{0, 0, 1, 1, 2, 2, 3, 3});
   CHECK(stack({a, a}, -1).shape() == Shape{2, 2, 2});
 

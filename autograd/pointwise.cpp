@@ -67,16 +67,17 @@ Variable div(const Variable& a, const Variable& b) {
   return Variable::record("div", y, {a, b},
                           [b = Saved("div", b.value()), y = Saved("div", y)](
                               const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
-                            const Tensor by_a = grad / b.get();
-                            return {by_a, needs[1] ? neg(by_a * y.get()) : Tensor()};
+                            return {needs[0] ? grad / b.get() : Tensor(),
+                                    needs[1] ? neg(grad * (y.get() / b.get())) : Tensor()};
                           });
 }
 
 namespace {
 
-// The part of `grad` that goes to `high` where the larger of two values was taken.
+// The part of `grad` that goes to `high` where the larger of two values was taken; all of it beside
+// a NaN, as in PyTorch.
 Tensor larger_share(const Tensor& grad, const Tensor& high, const Tensor& low) {
-  return grad * (less(low, high) + equal(low, high) * 0.5);
+  return grad * (1 - less(high, low) - equal(low, high) * 0.5);
 }
 
 }  // namespace

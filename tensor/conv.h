@@ -59,6 +59,12 @@ ReluGradients conv_relu_backward(Tensor grad, const Tensor& y);
 // Exact convolutions take direct sums only: a 3x3 convolution then has the error of any float32
 // sum (max about 6e-6 of the output's RMS), not that of Winograd's transform (9e-6), at up to three
 // times the cost. Off unless the environment variable EBB_EXACT is 1.
+//
+// Reach: the transform works on tiles of 6x6 pixels, whose roundings all outputs of the tile (4x4)
+// share. So a pixel that is much larger than its neighbours moves outputs up to four pixels
+// beyond its kernel's reach, by at most 2e-6 of its own product with the weights (a pixel of 1e6 by
+// 2, where the weights are 1), and a NaN or an infinity spreads over its tiles. Use exact
+// convolutions where that matters.
 bool exact_convolutions();
 void set_exact_convolutions(bool exact);
 

@@ -156,7 +156,9 @@ double relative_error(const Tensor& a, const Tensor& b) {
   check_same_shape("relative_error", a, b);
   if (a.numel() == 0) return 0;
   const Tensor x = a.to(DType::float64), y = b.to(DType::float64);
-  const double distance = amax(abs(sub(x, y))).item(), size = amax(abs(y)).item();
+  const Tensor zero = Tensor::scalar(0, DType::float64, a.device());
+  const double distance = amax(where(equal(x, y), zero, abs(sub(x, y)))).item();
+  const double size = amax(where(equal(sub(y, y), zero), abs(y), zero)).item();
   return distance == 0 && size == 0 ? 0 : distance / size;
 }
 

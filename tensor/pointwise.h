@@ -16,7 +16,7 @@ namespace ebb {
   _(exp,         detail::exp(x),                           y)                                  \
   _(log,         detail::log(x),                           T(1) / x)                           \
   _(sqrt,        std::sqrt(x),                             T(0.5) / y)                         \
-  _(rsqrt,       T(1) / std::sqrt(x),                      T(-0.5) * y / x)                    \
+  _(rsqrt,       T(1) / std::sqrt(x),                      T(-0.5) * y * y * y)                \
   _(reciprocal,  T(1) / x,                                 -y * y)                             \
   _(square,      detail::square(x),                        T(2) * x)                           \
   _(abs,         detail::abs(x),                           T((x > 0) - (x < 0)))               \
@@ -24,14 +24,14 @@ namespace ebb {
   _(cos,         std::cos(x),                              -std::sin(x))                       \
   _(tanh,        detail::tanh(x),                          T(1) - y * y)                       \
   _(sigmoid,     detail::sigmoid(x),                       y * (T(1) - y))                     \
-  _(relu,        (x > 0 ? x : x != x ? x : T(0)),          T(x > 0))                           \
+  _(relu,        (x > 0 ? x : x != x ? x : T(0)),          T(!(x <= 0)))                       \
   _(silu,        x * detail::sigmoid(x),                   detail::silu_derivative(x))         \
   _(gelu,        detail::gelu(x),                          detail::gelu_derivative(x))         \
   _(gelu_tanh,   detail::gelu_tanh(x),                     detail::gelu_tanh_derivative(x))    \
-  _(softplus,    detail::softplus(x),                      detail::sigmoid(x))                 \
+  _(softplus,    detail::softplus(x),                      detail::softplus_derivative(x))     \
   _(erf,         detail::erf(x),                           detail::erf_derivative(x))          \
   _(leaky_relu,  (x > 0 ? x : a * x),                      (x > 0 ? T(1) : a))                 \
-  _(pow,         std::pow(x, a),                           detail::pow_derivative(x, a))       \
+  _(pow,         detail::pow(x, a),                        detail::pow_derivative(x, a))       \
   _(clamp,       (x < a ? a : x > b ? b : x),              T((x >= a) & (x <= b)))
 // clang-format on
 
@@ -114,7 +114,8 @@ void mul_(Tensor& a, double scale);
 // True if every element is finite.
 bool all_finite(const Tensor& x);
 // max|a - b| / max|b|: the distance that every tolerance of this project is stated in. Zero if
-// both are zero everywhere or empty. NaN if either has one.
+// both are zero everywhere or empty. NaN if either has one. Infinities count as equal where both
+// have the same one; elsewhere the distance is infinite. They have no part in max|b|.
 double relative_error(const Tensor& a, const Tensor& b);
 
 }  // namespace ebb

@@ -55,7 +55,8 @@ inline float exp(float x) {
   const float y = std::bit_cast<float>(std::bit_cast<std::uint32_t>(e_r) + (exponent << 23));
   // One after the other: nested, they become twice the instructions.
   const float below = x > largest ? std::numeric_limits<float>::infinity() : y;
-  return x < smallest ? 0.0f : below;
+  const float above = x < smallest ? 0.0f : below;
+  return x == x ? above : x;  // of a NaN the bits above would make a number
 }
 
 inline double tanh(double x) { return std::tanh(x); }
@@ -110,6 +111,11 @@ inline float log(float x) {
 
 // log(1 + e^x), which is x in every digit from 20 on.
 inline double softplus(double x) { return x > 20 ? x : std::log1p(std::exp(x)); }
+
+template <class T>
+T softplus_derivative(T x) {
+  return x > T(20) ? T(1) : sigmoid(x);
+}
 
 // max(x, 0) + log(1 + e^-|x|).
 inline float softplus(float x) { return (x < 0 ? 0.0f : x) + log_one_plus(exp(-std::abs(x))); }
@@ -186,13 +192,19 @@ T gelu_tanh_derivative(T x) {
   const T two_u = two_sqrt_two_over_pi * (z + T(0.044715) * z * z * z);
   const T two_du = two_sqrt_two_over_pi * (T(1) + T(3 * 0.044715) * z * z);
   const T e = exp(-std::abs(two_u)), r = T(1) / (T(1) + e);
-  return r * ((x < 0 ? e : T(1)) + z * two_du * e * r);
+  return r * ((x < 0 ? e : T(1)) + z * two_du * e * r) + T(0) * x;  // no number at infinity
+}
+
+// As PyTorch, which takes roots at -0 and -infinity as sqrt has them.
+template <class T>
+T pow(T x, T a) {
+  return a == T(0.5) ? std::sqrt(x) : a == T(-0.5) ? T(1) / std::sqrt(x) : std::pow(x, a);
 }
 
 // a x^(a-1), which is 0 for a = 0 even at x = 0.
 template <class T>
 T pow_derivative(T x, T a) {
-  return a == T(0) ? T(0) : a * std::pow(x, a - T(1));
+  return a == T(0) ? T(0) : a * pow(x, a - T(1));
 }
 
 }  // namespace ebb::detail

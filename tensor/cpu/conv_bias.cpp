@@ -28,7 +28,7 @@ template <class T>
 void add_values_past_relu(std::int64_t count, const T* __restrict y, T* __restrict dy,
                           T* __restrict run) {
   for (std::int64_t i = 0; i < count; ++i) {
-    dy[i] = y[i] > 0 ? dy[i] : T(0);
+    dy[i] = y[i] <= 0 ? T(0) : dy[i];  // a NaN passes, as in relu
     run[i] += dy[i];
   }
 }

@@ -87,11 +87,11 @@ HWY_INLINE V join_vectors(Sum, V a, V b) {
 }
 template <class V>
 HWY_INLINE V join_vectors(Largest, V a, V b) {
-  return hn::IfThenElse(hn::Or(hn::Gt(b, a), hn::Ne(b, b)), b, a);
+  return hn::IfThenElse(hn::Or(hn::Gt(b, a), hn::IsNaN(b)), b, a);
 }
 template <class V>
 HWY_INLINE V join_vectors(Smallest, V a, V b) {
-  return hn::IfThenElse(hn::Or(hn::Lt(b, a), hn::Ne(b, b)), b, a);
+  return hn::IfThenElse(hn::Or(hn::Lt(b, a), hn::IsNaN(b)), b, a);
 }
 
 template <class D, class V = hn::TFromD<D>>

@@ -62,7 +62,8 @@ struct Tile {
 
 template <class D, class V>
 HWY_INLINE V activate_vector(D d, V x, Activation activation) {
-  if (activation == Activation::relu) return hn::Max(hn::Zero(d), x);  // keeps a NaN
+  // Not Max, which keeps a NaN on some processors only.
+  if (activation == Activation::relu) return hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x);
   if (activation == Activation::silu) {
     const V one = hn::Set(d, hn::TFromD<D>(1));
     return hn::Div(x, hn::Add(one, hn::Exp(d, hn::Neg(x))));

@@ -108,6 +108,11 @@ struct Convolution {
   const float *zeros, *bias;  // a pixel outside; padded to whole panels, or null
 };
 
+// Not Max, which keeps a NaN on some processors only.
+HWY_INLINE V at_least(V least, V value) {
+  return hn::IfThenElse(hn::Le(value, least), least, value);
+}
+
 // y of one tile, `channels` of them from `first` on, from its m[xi * pitch].
 template <int row_points, int column_points>
 void transform_output(const Layer& layer, const Place& place, std::int64_t first,
@@ -139,10 +144,10 @@ void transform_output(const Layer& layer, const Place& place, std::int64_t first
     if (whole && channels - c >= lanes<float>()) {
       if (layer.stream)
         tile([&](int i, int j, V value)
-                 HWY_ATTR { hn::Stream(hn::Max(least, value), D(), pixel(i, j)); });
+                 HWY_ATTR { hn::Stream(at_least(least, value), D(), pixel(i, j)); });
       else
         tile([&](int i, int j, V value)
-                 HWY_ATTR { hn::StoreU(hn::Max(least, value), D(), pixel(i, j)); });
+                 HWY_ATTR { hn::StoreU(at_least(least, value), D(), pixel(i, j)); });
       continue;
     }
     alignas(64) float values[height * width * lanes<float>()];
@@ -239,9 +244,8 @@ void convolve(const Layer& layer) {
 void forward_target(const ConvGeometry& g, const float* x, const float* weight, const float* bias,
                     Activation activation, float* y, const Tensor* cached) {
   const Weights weights = find_weights(g, weight, true, cached);
-  convolve({g.n, g.h, g.w, g.ci, g.ho, g.wo, g.co, g.padding[0], g.padding[1], x,
-            weights.u, bias, activation, y,
-            streams(g.n * g.ho * g.wo * g.co * 4, g.co, y)});
+  convolve({g.n, g.h, g.w, g.ci, g.ho, g.wo, g.co, g.padding[0], g.padding[1], x, weights.u, bias,
+            activation, y, streams(g.n * g.ho * g.wo * g.co * 4, g.co, y)});
 }
 
 void backward_data_target(const ConvGeometry& g, const float* dy, const float* weight,
@@ -249,8 +253,7 @@ void backward_data_target(const ConvGeometry& g, const float* dy, const float* w
                           const Tensor* cached) {
   const Weights weights = find_weights(g, weight, false, cached);
   convolve({g.n, g.ho, g.wo, g.co, g.h, g.w, g.ci, 2 - g.padding[0], 2 - g.padding[1], dy,
-            weights.u, bias, activation, dx,
-            streams(g.n * g.h * g.w * g.ci * 4, g.ci, dx)});
+            weights.u, bias, activation, dx, streams(g.n * g.h * g.w * g.ci * 4, g.ci, dx)});
 }
 
 }  // namespace HWY_NAMESPACE

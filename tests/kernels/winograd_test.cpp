@@ -112,3 +112,41 @@ TEST_CASE("winograd: within 2e-5 of the output's RMS at 64 to 256 channels") {
   compare(1, 12, 9, 128, 96, {1, 1}, 2e-5);
   compare(1, 8, 8, 256, 256, {1, 1}, 2e-5);
 }
+
+TEST_CASE("winograd: how far a large pixel and a NaN reach") {
+  const std::int64_t size = 16, channels = 32;
+  const auto weights = numbers(channels * channels * 9, 4);
+  const Tensor w = Tensor::from(single(weights), {channels, channels, 3, 3});
+  const double largest_weight = 4.5;  // of 9216 normal numbers
+  const auto run = [&](const Tensor& x, bool exact) {
+    set_exact_convolutions(exact);
+    const Tensor y = conv2d(x, w, {}, {.padding = {1, 1}});
+    set_exact_convolutions(false);
+    return y.to_vector<float>();
+  };
+  const Tensor calm =
+      Tensor::from(single(numbers(size * size * channels, 3)), {1, size, size, channels});
+  double worst = 0;
+  for (const std::int64_t row : {0, 5, 8, 15})
+    for (const std::int64_t column : {0, 6, 11})
+      for (const float value : {1e6f, std::numeric_limits<float>::quiet_NaN()}) {
+        Tensor x = calm.clone();
+        x.mutable_data<float>()[(row * size + column) * channels + 7] = value;
+        const std::vector<float> with = run(x, false), exact = run(x, true),
+                                 without = run(calm, true);
+        for (std::int64_t i = 0; i < size; ++i)
+          for (std::int64_t j = 0; j < size; ++j) {
+            const std::int64_t away = std::max(std::abs(i - row), std::abs(j - column));
+            for (std::int64_t c = 0; c < channels; ++c) {
+              const auto at = static_cast<std::size_t>((i * size + j) * channels + c);
+              if (away > 1) CHECK(exact[at] == without[at]);  // exactly as far as the kernel
+              if (away > 5) CHECK(std::abs(with[at] - without[at]) < 1e-3);
+              if (away > 1 && away <= 5 && std::isfinite(value))
+                worst = std::max(worst, std::abs(double(with[at]) - without[at]));
+            }
+          }
+      }
+  INFO("worst " << worst);
+  CHECK(worst > 0);
+  CHECK(worst < 2e-6 * 1e6 * largest_weight);
+}

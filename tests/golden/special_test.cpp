@@ -1,0 +1,204 @@
+// NaN, infinities, zeros and numbers at the limits: through the pointwise functions as PyTorch has
+// them (special.safetensors, made by tests/special_values.py), through the others by what must not
+// get lost. In vectors and in their tails.
+#include <ebb/autograd/ops.h>
+#include <ebb/tensor/layout.h>
+
+#include <bit>
+#include <cmath>
+#include <functional>
+
+#include "tests/golden.h"
+
+using namespace ebb;
+using namespace ebb::test;
+
+namespace {
+
+bool alike(double got, double want, double tolerance) {
+  if (std::isnan(want)) return std::isnan(got);
+  if (std::isinf(want)) return got == want;
+  return std::abs(got - want) <= tolerance * (1 + std::abs(want));
+}
+
+struct Setting {
+  DType dtype;
+  double tolerance;
+};
+const Setting settings[] = {{DType::float32, 2e-6}, {DType::float64, 1e-13}};
+
+// Checks `got` against float64 numbers, rounded to its dtype.
+void check_special(const Tensor& got, const Tensor& want, const Setting& setting) {
+  const std::vector<double> a = got.to_vector<double>();
+  const std::vector<double> b = want.to(setting.dtype).to_vector<double>();
+  REQUIRE(a.size() == b.size());
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (!alike(a[i], b[i], setting.tolerance))
+      FAIL_CHECK("place " << i << ": " << a[i] << " where " << b[i] << " is right");
+}
+
+const Tensor& row(const Safetensors& file, const std::string& name) { return file[name]; }
+
+// x repeated, so that every value meets every lane and the tail.
+Tensor repeated(const Tensor& x) { return cat(std::vector<Tensor>(7, x), 0); }
+
+Variable apply(const std::string& name, const Variable& x) {
+  if (name.starts_with("pow ")) return pow(x, std::stod(name.substr(4)));
+  if (name == "clamp") return clamp(x, -0.75, 1.5);
+  if (name == "leaky_relu") return leaky_relu(x);
+#define EBB_CASE(function, value, derivative) \
+  if (name == #function) return unary(Unary::function, x);
+  EBB_UNARY_LIST(EBB_CASE)
+#undef EBB_CASE
+  FAIL("no function is called " << name);
+  return {};
+}
+
+Variable apply(const std::string& name, const Variable& a, const Variable& b) {
+  return name == "add"       ? add(a, b)
+         : name == "sub"     ? sub(a, b)
+         : name == "mul"     ? mul(a, b)
+         : name == "div"     ? div(a, b)
+         : name == "maximum" ? maximum(a, b)
+                             : minimum(a, b);
+}
+
+float float_of(std::uint32_t bits) { return std::bit_cast<float>(bits); }
+
+}  // namespace
+
+TEST_CASE("special values: pointwise functions and gradients as in PyTorch") {
+  const Safetensors file = read_safetensors(golden_path("special.safetensors"));
+  const Tensor& x = row(file, "x");
+  int unary_rows = 0;
+  for (const NamedTensor& entry : file.tensors) {
+    if (!entry.name.ends_with("/y")) continue;
+    const std::string kind = entry.name.substr(0, entry.name.find('/'));
+    const std::string name =
+        entry.name.substr(kind.size() + 1, entry.name.size() - kind.size() - 3);
+    const std::string base = kind + "/" + name + "/";
+    CAPTURE(name);
+    for (const Setting& setting : settings) {
+      CAPTURE(setting.dtype);
+      if (kind == "unary") {
+        ++unary_rows;
+        const Variable a(repeated(x).to(setting.dtype), true);
+        const Variable y = apply(name, a);
+        y.backward(Tensor::ones(y.shape(), setting.dtype));
+        check_special(y.value(), repeated(entry.tensor), setting);
+        check_special(a.grad(), repeated(row(file, base + "grad")), setting);
+      } else {
+        const std::int64_t n = x.numel();
+        const Variable a(broadcast_to(x.reshape({n, 1}), {n, n}).to(setting.dtype), true);
+        const Variable b(broadcast_to(x, {n, n}).to(setting.dtype), true);
+        const Variable y = apply(name, a, b);
+        y.backward(Tensor::ones(y.shape(), setting.dtype));
+        check_special(y.value(), entry.tensor, setting);
+        check_special(a.grad(), row(file, base + "grad_a"), setting);
+        check_special(b.grad(), row(file, base + "grad_b"), setting);
+      }
+    }
+  }
+  CHECK(unary_rows == 50);
+}
+
+TEST_CASE("special values: a NaN of any payload at any place reaches what depends on it") {
+  for (const std::uint32_t bits : {0x7fc00000u, 0xffc00000u, 0x7f800001u, 0x7fffffffu, 0xffc12345u})
+    for (const std::int64_t n : {1, 7, 16, 33, 70})
+      for (std::int64_t place = 0; place<n; place += n> 20 ? 5 : 1) {
+        CAPTURE(bits);
+        CAPTURE(n);
+        CAPTURE(place);
+        std::vector<float> values(static_cast<std::size_t>(n), 1.0f);
+        values[static_cast<std::size_t>(place)] = float_of(bits);
+        const Tensor x = Tensor::from(values), wide = x.to(DType::float64);
+        const Tensor ones = Tensor::ones({n});
+        const auto is_nan = [](const Tensor& y) { return std::isnan(y.item()); };
+        const auto at = [&](const Tensor& y) { return is_nan(slice(y, 0, place, place + 1)); };
+        for (const Tensor& t : {x, wide}) {
+          CHECK(is_nan(amax(t)));
+          CHECK(is_nan(amin(t)));
+          CHECK(is_nan(sum(t)));
+          CHECK(is_nan(amax(t.reshape({1, n}), {1})));
+          CHECK(is_nan(amin(t.reshape({n, 1}), {0})));
+          CHECK(is_nan(amax(broadcast_to(t.reshape({n, 1}), {n, 5}), {0, 1})));
+          CHECK(argmax(t, 0).item() == static_cast<double>(place));
+          CHECK(is_nan(slice(sort(t, 0), 0, n - 1, n)));
+          CHECK(at(cumsum(t, 0)));
+          CHECK(!all_finite(t));
+          CHECK(at(softmax(t, 0)));
+          CHECK(at(relu(t)));
+          CHECK(at(clamp(t, 0, 1)));
+          CHECK(at(exp(t)));
+          CHECK(at(silu(t)));
+        }
+        CHECK(is_nan(matmul(x, ones)));
+        CHECK(is_nan(amax(max_pool2d(x.reshape({1, n, 1, 1}), {{n, 1}, {1, 1}, {0, 0}}))));
+        // One channel, and as many as vectors take.
+        for (const std::int64_t channels : {1, 24})
+          for (const Activation activation : {Activation::none, Activation::relu, Activation::silu})
+            for (const std::int64_t k : {1, 3}) {
+              const Tensor image = broadcast_to(x.reshape({1, n, 1, 1}), {1, n, 1, channels});
+              const Tensor y = conv2d(image, Tensor::ones({channels, channels, k, 1}), {},
+                                      {.padding = {k / 2, 0}}, activation);
+              CHECK(std::isnan(amax(slice(y, 1, place, place + 1)).item()));
+            }
+      }
+}
+
+TEST_CASE("special values: Winograd's convolutions, norms and attention pass a NaN on") {
+  for (const std::int64_t place : {0, 5, 37, 63}) {
+    Tensor x = Tensor::full({1, 8, 8, 32}, 0.5);
+    x.mutable_data<float>()[place * 32 + 3] = NAN;
+    const Tensor w = Tensor::full({32, 32, 3, 3}, 0.01);
+    for (const Activation activation : {Activation::none, Activation::relu, Activation::silu}) {
+      const Tensor y = conv2d(x, w, {}, {.padding = {1, 1}}, activation).reshape({64, 32});
+      CHECK(std::isnan(amin(slice(y, 0, place, place + 1)).item()));
+      CHECK(!all_finite(sum(y, {1})));
+    }
+    for (const bool silu : {false, true})
+      CHECK(std::isnan(amax(group_norm(x, 4, {}, {}, 1e-5, silu)).item()));
+    const Tensor rows = x.reshape({1, 64, 32});
+    for (int operand = 0; operand < 3; ++operand) {
+      const Tensor good = Tensor::full({1, 64, 32}, 0.5);
+      const Tensor y = scaled_dot_product_attention(
+          operand == 0 ? rows : good, operand == 1 ? rows : good, operand == 2 ? rows : good);
+      // A query's NaN spoils its own row, a key's every row, a value's its column.
+      const Tensor part = operand == 0   ? slice(y, 1, place, place + 1)
+                          : operand == 1 ? y
+                                         : slice(y, 2, 3, 4);
+      for (const double value : part.to_vector<double>()) CHECK(std::isnan(value));
+    }
+  }
+}
+
+// What every tolerance rests on.
+TEST_CASE("relative_error sees one bad element of any kind at any place") {
+  for (const DType dtype : {DType::float32, DType::float64})
+    for (const std::int64_t n : {1, 3, 16, 65})
+      for (std::int64_t place = 0; place<n; place += n> 20 ? 7 : 1) {
+        const Tensor good = Tensor::full({n}, -0.75, dtype);
+        const auto with = [&](double value) {
+          std::vector<double> values = good.to_vector<double>();
+          values[static_cast<std::size_t>(place)] = value;
+          return Tensor::from(values).to(dtype);
+        };
+        CHECK(relative_error(good, good) == 0);
+        CHECK(std::isnan(relative_error(with(NAN), good)));
+        CHECK(std::isnan(relative_error(good, with(NAN))));
+        CHECK(std::isnan(relative_error(with(NAN), with(NAN))));
+        CHECK(relative_error(with(INFINITY), good) == INFINITY);
+        CHECK(relative_error(good, with(-INFINITY)) == INFINITY);
+        CHECK(relative_error(with(INFINITY), with(-INFINITY)) == INFINITY);
+        CHECK(relative_error(with(INFINITY), with(INFINITY)) == 0);
+        CHECK(relative_error(with(0.75), good) == 2);
+        CHECK(relative_error(with(-0.75 - 1e-6), good) > 1e-6);
+        // An infinity beside it hides nothing.
+        if (n > 1) {
+          Tensor a = with(INFINITY), b = with(INFINITY);
+          std::vector<double> values = a.to_vector<double>();
+          values[static_cast<std::size_t>((place + 1) % n)] = -0.5;
+          CHECK(relative_error(Tensor::from(values).to(dtype), b) > 0.1);
+        }
+      }
+}

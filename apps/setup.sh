@@ -30,6 +30,6 @@ install_packages() {
 
 # build TARGET...: the release preset.
 build() {
-  cmake --preset release >&2
+  cmake --preset release ${EBB_WERROR:+"-DEBB_WERROR=$EBB_WERROR"} >&2
   cmake --build --preset release --target "$@" >&2
 }

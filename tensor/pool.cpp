@@ -182,6 +182,8 @@ Tensor pixel_unshuffle(const Tensor& x, std::int64_t r) {
   check(x.rank() == 4 && r >= 1 && x.size(1) % r == 0 && x.size(2) % r == 0,
         "pixel_unshuffle: input {} by {}; height and width of (N, H, W, C) must be multiples",
         x.shape(), r);
+  check(x.size(3) <= Shape::max_numel / r / r, "pixel_unshuffle: input {} by {}; too many channels",
+        x.shape(), r);
   const std::int64_t n = x.size(0), h = x.size(1) / r, w = x.size(2) / r, c = x.size(3);
   return permute(x.reshape(Shape{n, h, r, w, r, c}), {0, 1, 3, 5, 2, 4})
       .reshape(Shape{n, h, w, c * r * r});

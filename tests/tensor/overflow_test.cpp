@@ -87,6 +87,7 @@ TEST_CASE("sizes: what overflows is refused") {
     CHECK_THROWS_AS(interpolate(image, n, n, Interpolation::nearest), Error);
     CHECK_THROWS_AS(pixel_shuffle(image, n), Error);
     CHECK_THROWS_AS(pixel_unshuffle(image, n), Error);
+    CHECK_THROWS_AS(pixel_unshuffle(Tensor::zeros({1, 0, 0, 4}), n), Error);
     CHECK_THROWS_AS(repeat_interleave(image, n, 1), Error);
     CHECK_THROWS_AS(pad(image, {n, n}), Error);
     CHECK_THROWS_AS(pad(image, {-n, -n}), Error);

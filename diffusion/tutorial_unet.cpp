@@ -39,7 +39,7 @@ TutorialTime::TutorialTime(const TutorialUNetOptions& options, std::int64_t widt
 }
 
 Variable TutorialTime::operator()(const Tensor& t) const {
-  if (features == 0) return raw(Variable(t.to(DType::float32).reshape({-1, 1})));
+  if (features == 0) return raw(Variable(t.to(raw.weight.dtype()).reshape({-1, 1})));
   return layers(timestep_embedding(t, features, embedding));
 }
 

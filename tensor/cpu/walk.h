@@ -36,6 +36,7 @@ class Walk {
 
   Walk(const Shape& shape, const std::array<Strides, K>& operands) {
     sizes_[0] = sizes_[1] = 1;
+    if (shape.numel() == 0) return;  // nothing to walk; strides may have wrapped around
     for (std::size_t d = 0; d < static_cast<std::size_t>(shape.rank()); ++d) {
       const std::int64_t size = shape.begin()[d];
       if (size == 1) continue;

@@ -1,16 +1,12 @@
-// Reference values in tests/golden: safetensors files whose metadata key `cases` is a JSON list
-// that says what every tensor is.
+// Reference values in tests/golden.
 #pragma once
 
 #include <doctest/doctest.h>
-#include <ebb/nn/safetensors.h>
 #include <ebb/tensor/conv.h>
 #include <ebb/tensor/pointwise.h>
 
-#include <nlohmann/json.hpp>
-#include <string>
-
 #include "tests/paths.h"
+#include "tests/reference_file.h"
 
 namespace ebb::test {
 
@@ -30,14 +26,8 @@ class ExactConvolutions {
   bool before_ = exact_convolutions();
 };
 
-struct Golden {
-  Safetensors tensors;
-  nlohmann::json cases;
-
-  explicit Golden(const std::string& file)
-      : tensors(read_safetensors(golden_path(file))),
-        cases(nlohmann::json::parse(tensors.metadata.at("cases"))) {}
-  const Tensor& operator[](const std::string& name) const { return tensors[name]; }
+struct Golden : ReferenceFile {
+  explicit Golden(const std::string& file) : ReferenceFile(golden_path(file)) {}
 };
 
 // One check with `what` in its message: equal shapes, and max|a - b| / max|b| at most `tolerance`.

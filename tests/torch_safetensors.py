@@ -21,9 +21,14 @@ def read_safetensors(path):
     return tensors
 
 
-def write_safetensors(path, tensors):
+def write_cases(path, cases, tensors):
+    """Tensors and what they are: a JSON list under the metadata key `cases`."""
+    write_safetensors(path, tensors, {"cases": json.dumps(cases)})
+
+
+def write_safetensors(path, tensors, metadata=None):
     names = {dtype: name for name, dtype in TYPES.items()}
-    header, blobs, offset = {}, [], 0
+    header, blobs, offset = {"__metadata__": metadata} if metadata else {}, [], 0
     for name, tensor in tensors.items():
         blob = tensor.detach().contiguous().numpy().tobytes()
         header[name] = dict(dtype=names[tensor.dtype], shape=list(tensor.shape),

@@ -15,9 +15,9 @@ struct Weights {
 Weights weights(double k, DpmVariant variant, bool third_order) {
   const double e = -std::expm1(-k);
   if (!std::isfinite(k) || k == 0) return {e, 0, 0};
-  const bool exact = variant == DpmVariant::heun;
-  const double bend = third_order ? 2 * (e - k) / (k * k) + 1 : 0;
-  return {e, exact || third_order ? 1 - e / k : e / 2, exact ? bend : bend / 2};
+  const bool integrated = third_order || variant != DpmVariant::midpoint;
+  const double bend = third_order ? (e - k) / (k * k) + 0.5 : 0;
+  return {e, integrated ? 1 - e / k : e / 2, variant == DpmVariant::exact ? 2 * bend : bend};
 }
 
 // Newton's differences through the latest predictions (latest first), scaled to u.

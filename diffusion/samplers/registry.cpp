@@ -9,9 +9,8 @@ namespace {
 using Set = SamplerSettings;
 constexpr Spacing even = Spacing::trailing, karras = Spacing::karras;
 
-DpmOptions dpm(int order, bool stochastic) {
-  return {order, order == 3 ? DpmVariant::heun : DpmVariant::midpoint, stochastic, true};
-}
+// diffusers lowers the order at the end of few steps.
+bool few(const Sampling& s) { return s.steps() < 15; }
 
 // name, summary, spacing, order, evaluations, takes eta, takes churn, function.
 constexpr std::array table{
@@ -56,12 +55,23 @@ constexpr std::array table{
     SamplerInfo{"dpmpp_2m", "DPM-Solver++, two steps of history (Lu 2022)", karras, 2, 1, false,
                 false,
                 [](const Sampling& s, Tensor x, const Set&) {
-                  return dpm_solver_multistep(s, x, dpm(2, false));
+                  return dpm_solver_multistep(s, x, {.lower_order_final = few(s)});
                 }},
-    SamplerInfo{"dpmpp_3m", "DPM-Solver++, three steps of history (Lu 2022)", karras, 3, 1, false,
+    SamplerInfo{"dpmpp_2m_heun", "2M with the second-order term integrated exactly (diffusers)",
+                karras, 2, 1, false, false,
+                [](const Sampling& s, Tensor x, const Set&) {
+                  return dpm_solver_multistep(
+                      s, x, {.variant = DpmVariant::heun, .lower_order_final = few(s)});
+                }},
+    SamplerInfo{"dpmpp_3m", "DPM-Solver++, three steps of history (Lu 2022)", karras, 2, 1, false,
                 false,
                 [](const Sampling& s, Tensor x, const Set&) {
-                  return dpm_solver_multistep(s, x, dpm(3, false));
+                  return dpm_solver_multistep(s, x, {.order = 3, .lower_order_final = few(s)});
+                }},
+    SamplerInfo{"dpmpp_3m_exact", "3M with all terms integrated exactly: of third order (ebb)",
+                karras, 3, 1, false, false,
+                [](const Sampling& s, Tensor x, const Set&) {
+                  return dpm_solver_multistep(s, x, {3, DpmVariant::exact, false, true});
                 }},
     SamplerInfo{
         "dpmpp_2s", "DPM-Solver++, steps in pairs (Lu 2022)", karras, 2, 1, false, false,
@@ -69,11 +79,12 @@ constexpr std::array table{
     SamplerInfo{"dpmpp_2m_sde", "the same 2M for the SDE: fresh noise each step (Lu 2022)", karras,
                 0, 1, false, false,
                 [](const Sampling& s, Tensor x, const Set&) {
-                  return dpm_solver_multistep(s, x, dpm(2, true));
+                  return dpm_solver_multistep(s, x,
+                                              {.stochastic = true, .lower_order_final = few(s)});
                 }},
     SamplerInfo{"dpmpp_3m_sde", "3M for the SDE (k-diffusion)", karras, 0, 1, false, false,
                 [](const Sampling& s, Tensor x, const Set&) {
-                  return dpm_solver_multistep(s, x, dpm(3, true));
+                  return dpm_solver_multistep(s, x, {3, DpmVariant::heun, true, false});
                 }},
     SamplerInfo{"unipc", "predictor and corrector of order 2 (Zhao 2023)", karras, 2, 1, false,
                 false, [](const Sampling& s, Tensor x, const Set&) { return unipc(s, x); }},
@@ -81,10 +92,15 @@ constexpr std::array table{
                 false,
                 [](const Sampling& s, Tensor x, const Set&) { return unipc(s, x, {.order = 3}); }},
     SamplerInfo{"deis", "exponential integrator of order 2 in log sigma (Zhang 2023)", karras, 2, 1,
-                false, false, [](const Sampling& s, Tensor x, const Set&) { return deis(s, x); }},
+                false, false,
+                [](const Sampling& s, Tensor x, const Set&) {
+                  return deis(s, x, {.lower_order_final = few(s)});
+                }},
     SamplerInfo{"deis_3", "exponential integrator of order 3 (Zhang 2023)", karras, 3, 1, false,
                 false,
-                [](const Sampling& s, Tensor x, const Set&) { return deis(s, x, {.order = 3}); }},
+                [](const Sampling& s, Tensor x, const Set&) {
+                  return deis(s, x, {.order = 3, .lower_order_final = few(s)});
+                }},
     SamplerInfo{"lcm", "latent consistency: predict, noise again; for distilled models (Luo 2023)",
                 even, 0, 1, false, false,
                 [](const Sampling& s, Tensor x, const Set&) { return lcm(s, x); }},
@@ -95,16 +111,18 @@ constexpr std::array table{
                 }},
     SamplerInfo{"consistency", "multistep consistency; for distilled models (Song 2023)", karras, 0,
                 1, false, false,
-                [](const Sampling& s, Tensor x, const Set&) { return consistency(s, x); }},
+                [](const Sampling& s, Tensor x, const Set&) {
+                  return consistency(s, x, s.path.at(s.path.t_data()).ratio());
+                }},
     SamplerInfo{"edm_euler", "Euler on Karras' grid, with churn if set (Karras 2022)", karras, 1, 1,
                 false, true,
                 [](const Sampling& s, Tensor x, const Set& set) {
                   return euler_churn(s, x, {.churn = set.churn.value_or(0)});
                 }},
-    SamplerInfo{"edm_dpmpp_2m", "DPM-Solver++ 2M with the exact second-order term on Karras' grid",
-                karras, 2, 1, false, false,
+    SamplerInfo{"edm_dpmpp_2m", "DPM-Solver++ 2M on Karras' grid (diffusers)", karras, 2, 1, false,
+                false,
                 [](const Sampling& s, Tensor x, const Set&) {
-                  return dpm_solver_multistep(s, x, {2, DpmVariant::heun, false, true});
+                  return dpm_solver_multistep(s, x, {.lower_order_final = few(s)});
                 }},
     SamplerInfo{"flow_euler", "Euler along the straight path (Liu 2023)", even, 1, 1, false, false,
                 [](const Sampling& s, Tensor x, const Set&) { return flow_euler(s, x); }},

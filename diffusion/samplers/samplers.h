@@ -77,8 +77,10 @@ Tensor pndm(const Sampling& s, Tensor x, PndmStart start = PndmStart::runge_kutt
 // series, its derivatives from the last `order` predictions. The step into sigma = 0 and, with
 // lower_order_final, the last step are of first order (the one before of second).
 enum class DpmVariant : std::uint8_t {
-  midpoint,  // as published, alg. 2: the second-order term approximated, the third-order one halved
-  heun,      // both integrated exactly; only so is the third order more than the second
+  midpoint,  // as published, alg. 2: the second-order step's term approximated
+  heun,      // that term integrated exactly
+  exact,     // and the third derivative's too, of which the other two take half: only so is the
+             // third order more than the second
 };
 struct DpmOptions {
   int order = 2;  // 1 to 3

@@ -135,7 +135,7 @@ TEST_CASE("the step into clean data needs no lower_order_final") {
   for (const int order : {1, 2, 3}) {
     CHECK(all_finite(unipc(s, x, {.order = order, .lower_order_final = false})));
     CHECK(all_finite(deis(s, x, {.order = order})));
-    for (const DpmVariant variant : {DpmVariant::midpoint, DpmVariant::heun})
+    for (const DpmVariant variant : {DpmVariant::midpoint, DpmVariant::heun, DpmVariant::exact})
       for (const bool stochastic : {false, true})
         CHECK(all_finite(dpm_solver_multistep(s, x, {order, variant, stochastic, false})));
   }

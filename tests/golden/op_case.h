@@ -11,7 +11,6 @@
 
 namespace ebb::test {
 
-using Json = nlohmann::json;
 using Sizes = std::vector<std::int64_t>;
 
 // The inputs and arguments of one case. Each must be asked for: what is left over was ignored.

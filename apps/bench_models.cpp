@@ -22,10 +22,10 @@ std::shared_ptr<SimpleUNet> tutorial_model() {
 Tensor times(std::int64_t n) { return Tensor::full({n}, 100); }
 
 Predictor predictor(std::shared_ptr<Model> model) {
-  return [model, cache = std::make_shared<WeightCache>()](const Tensor& x, const Tensor& t) {
+  return [model, cache = std::make_shared<WeightCache>()](const Tensor& x, const Level& level) {
     const NoGrad no_grad;
     const WeightCache::Scope scope(*cache);
-    return (*model)(x, t, {}).value();
+    return (*model)(x, times_of(level, x), {}).value();
   };
 }
 
@@ -40,8 +40,9 @@ Work tutorial_step(const Shape& shape) {
 }
 
 Work tutorial_forward(const Shape& shape) {
-  return [predict = predictor(tutorial_model()), x = philox_normal(shape, {}),
-          t = times(shape[0])] { predict(x, t); };
+  return [predict = predictor(tutorial_model()), x = philox_normal(shape, {})] {
+    predict(x, {.t = 100});
+  };
 }
 
 Work tutorial_sampling(const Shape& shape, std::int64_t steps) {

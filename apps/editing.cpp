@@ -36,7 +36,7 @@ Drawing interpolation(const SampleRequest& request, std::int64_t columns) {
     std::vector<Tensor> rows;
     for (std::int64_t i = first; i < first + start.size(0); ++i) {
       const auto end = [&](std::int64_t k) {
-        return start_noise(sampling.path, one, request.seed,
+        return start_noise(sampling.grid[0], one, request.seed,
                            request.first_index + i / columns * 2 + k);
       };
       const double u = static_cast<double>(i % columns) / static_cast<double>(columns - 1);
@@ -50,7 +50,8 @@ Drawing image_to_image(const SampleRequest& request, const Tensor& images, doubl
   return [=](const Sampling& sampling, const Tensor& start, std::int64_t first) {
     Sampling part = sampling;
     part.grid = tail_of(sampling.grid, strength);
-    const Tensor x = noised_to(part.grid[0], part_of(images, first, start.size(0)), start);
+    const Tensor z = start * (1 / sampling.grid[0].size());
+    const Tensor x = noised_to(part.grid[0], part_of(images, first, start.size(0)), z);
     return run_sampler(request.sampler, part, x, request.settings);
   };
 }

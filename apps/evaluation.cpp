@@ -129,8 +129,7 @@ std::optional<double> Evaluation::bits_per_dimension(const Model& model, Split s
   if (model.num_classes() == 0) batch.labels = {};
   WeightCache weights;
   const WeightCache::Scope scope(weights);
-  const ConditionalPredictor predictor = [&](const Tensor& x, const Tensor& t,
-                                             const Tensor& labels) {
+  const TimedPredictor predictor = [&](const Tensor& x, const Tensor& t, const Tensor& labels) {
     const NoGrad no_grad;
     return model(x, t, labels).value();
   };

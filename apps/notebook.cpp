@@ -39,9 +39,9 @@ TrainingCell training_cell(const Model& model, const Path& path, Generator& gene
 
 Denoiser denoiser_of(const Model& model) {
   return make_denoiser(
-      [&model](const Tensor& x, const Tensor& t) {
+      [&model](const Tensor& x, const Level& level) {
         const NoGrad no_grad;
-        return model(x, t, {}).value();
+        return model(x, times_of(level, x), {}).value();
       },
       Prediction::epsilon);
 }
@@ -68,12 +68,8 @@ GuidanceCell guidance_cell(const Model& model, double scale, Generator& generato
   const Tensor x = draw_images(generator, 2);
   const Tensor t = Tensor::from(std::vector<float>{50, 100});
   const Tensor labels = Tensor::from(std::vector<std::int64_t>{3, 7});
-  const ConditionalPredictor predict = [&model](const Tensor& at, const Tensor& time,
-                                                const Tensor& classes) {
-    return model(at, time, classes).value();
-  };
-  return {x, predict(x, t, labels), predict(x, t, {}),
-          classifier_free(predict, labels, model.num_classes(), scale)(x, t)};
+  const Tensor positive = model(x, t, labels).value(), negative = model(x, t, {}).value();
+  return {x, positive, negative, guide(negative, positive, scale)};
 }
 
 }  // namespace ebb::apps::notebook

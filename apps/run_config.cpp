@@ -4,6 +4,9 @@
 #include <ebb/diffusion/schedule.h>
 #include <ebb/diffusion/tutorial_unet.h>
 
+#include <charconv>
+#include <cmath>
+
 namespace ebb {
 
 // Where nlohmann looks for them: beside the types.
@@ -38,6 +41,8 @@ nlohmann::json to_json(const RunConfig& config) {
           {"model", model},
           {"schedule", config.schedule},
           {"timesteps", config.timesteps},
+          {"zero_terminal_snr", config.zero_terminal_snr},
+          {"shift", config.shift},
           {"objective", config.objective},
           {"loss_weight", config.objective.weight},
           {"training", config.training},
@@ -57,6 +62,8 @@ RunConfig run_config_from_json(const nlohmann::json& json) {
       model.at("time_features").get_to(config.time_features);
     json.at("schedule").get_to(config.schedule);
     json.at("timesteps").get_to(config.timesteps);
+    config.zero_terminal_snr = json.value("zero_terminal_snr", false);
+    config.shift = json.value("shift", 1.0);
     json.at("objective").get_to(config.objective);
     config.objective.weight = json.value("loss_weight", LossWeight());
     json.at("training").get_to(config.training);
@@ -94,14 +101,36 @@ std::vector<std::string> usable_schedules() {
   return names;
 }
 
+double parse_shift(const std::string& text, const RunConfig& config) {
+  if (text == "dynamic") {
+    const std::int64_t patch = config.model == "unet" ? config.unet.patch_size : 1;
+    return dynamic_shift((config.image.height / patch) * (config.image.width / patch));
+  }
+  double shift = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), shift);
+  check_usage(
+      error == std::errc() && end == text.data() + text.size() && shift > 0 && std::isfinite(shift),
+      "--shift {}: give a number above 0, or dynamic", text);
+  return shift;
+}
+
 Path make_path(const RunConfig& config) {
   const Prediction prediction = config.objective.prediction;
   check_usage(
       config.schedule != "flow" || prediction == Prediction::flow || prediction == Prediction::v,
       "--schedule flow: pure noise at its end says nothing of {}; give --prediction flow",
       nlohmann::json(prediction).get<std::string>());
-  if (config.schedule == "flow") return Path::flow(1, static_cast<double>(config.timesteps));
-  return Path::discrete(alphas_cumprod_named(config.schedule, config.timesteps));
+  check_usage(config.schedule == "flow" || config.shift == 1,
+              "--shift {}: schedule {} has none; only flow does", config.shift, config.schedule);
+  check_usage(!config.zero_terminal_snr || config.schedule != "flow",
+              "--zero-terminal-snr: schedule flow ends in pure noise as it is; leave it out");
+  check_usage(!config.zero_terminal_snr || prediction != Prediction::epsilon,
+              "--zero-terminal-snr: pure noise at its end says nothing of epsilon; give "
+              "--prediction v");
+  if (config.schedule == "flow")
+    return Path::flow(config.shift, static_cast<double>(config.timesteps));
+  const std::vector<double> table = alphas_cumprod_named(config.schedule, config.timesteps);
+  return Path::discrete(config.zero_terminal_snr ? zero_terminal_snr(table) : table);
 }
 
 }  // namespace apps

@@ -23,6 +23,8 @@ struct RunConfig {
   // A schedule's name (diffusion/schedule.h), or "flow" for the straight path.
   std::string schedule = "cosine";
   std::int64_t timesteps = 1000;
+  bool zero_terminal_snr = false;  // of a table (diffusion/schedule.h)
+  double shift = 1;                // of flow (diffusion/path.h)
   ObjectiveConfig objective;
 
   TrainingConfig training;
@@ -40,6 +42,9 @@ RunConfig run_config_from_json(const nlohmann::json& json);
 std::unique_ptr<Model> make_model(const RunConfig& config);
 // An Error for a prediction that the schedule leaves undefined.
 Path make_path(const RunConfig& config);
+// A flow's shift as the command line gives it: a number above 0, or "dynamic", by the tokens that
+// the network sees of an image; else a UsageError.
+double parse_shift(const std::string& text, const RunConfig& config);
 // What RunConfig::schedule can be.
 std::vector<std::string> usable_schedules();
 

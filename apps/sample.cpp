@@ -17,6 +17,8 @@ struct SampleOptions {
   SampleRequest request;
   EditOptions edit;
   std::string run, out = "samples.png", trajectory, classes, negative, spacing, clip = "range";
+  std::string shift;  // empty: the run's
+  bool zero_terminal_snr = false;
   std::vector<double> guidance_interval;
   std::string weights = "ema";
   std::int64_t checkpoint = -1, columns = 0;
@@ -94,14 +96,17 @@ void sample(SampleOptions& options) {
   if (!options.guidance_interval.empty())
     request.guidance_interval = {options.guidance_interval[0], options.guidance_interval[1]};
 
-  const Editing editing(options.edit, request, run.config());
+  RunConfig config = run.config();
+  if (!options.shift.empty()) config.shift = parse_shift(options.shift, config);
+  config.zero_terminal_snr |= options.zero_terminal_snr;
+  const Editing editing(options.edit, request, config);
 
   catch_interrupts();
   Trajectory trajectory;
   Tensor images;
   {
     Progress progress("sample", "images");
-    images = draw_samples(*model, run.config(), request, [&](const SamplingView& view) {
+    images = draw_samples(*model, config, request, [&](const SamplingView& view) {
       if (interrupted()) throw Cancelled();
       if (!options.trajectory.empty()) trajectory.see(view);
       const double in_batch = static_cast<double>(view.step.step + 1) / view.step.steps;
@@ -132,8 +137,33 @@ void add_sample_command(CLI::App& app) {
   command->add_option("--sampler", o->request.sampler, "Its name; \"list\" shows them all");
   command->add_option("--steps", o->request.steps, "Steps of the sampler");
   command->add_option("--spacing", o->spacing,
-                      "Times: trailing, leading, linspace, karras, exponential (default: the "
-                      "sampler's usual)");
+                      "Times: trailing, leading, linspace, leading_multistep, "
+                      "linspace_multistep, karras, exponential, beta, ays_sd, ays_sdxl, ays_svd "
+                      "(default: the sampler's usual)");
+  TimeGridOptions& grid = o->request.grid;
+  command
+      ->add_option("--steps-offset", grid.steps_offset,
+                   "Added to the times of leading and leading_multistep")
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--sigma-min", grid.sigma_min,
+                   "Least sigma / alpha of karras, exponential and beta (default: the path's)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--sigma-max", grid.sigma_max, "Largest of them")->check(CLI::PositiveNumber);
+  command->add_flag("--round-times", grid.round_times,
+                    "Tell the model whole times where the spacing is one of sigma");
+  command
+      ->add_option_function<std::string>(
+          "--final-alpha-bar",
+          [&grid](const std::string& end) { grid.end_at_first = end == "first"; },
+          "Where sampling ends: one (clean images, the default) or first (the schedule's first)")
+      ->check(CLI::IsMember({"one", "first"}));
+  command->add_flag("--zero-terminal-snr", o->zero_terminal_snr,
+                    "Stretch the run's schedule to end in pure noise");
+  command->add_option("--shift", o->shift,
+                      "Of schedule flow: a number, or dynamic, by image size (default: the run's)");
+  command->add_option("--lower-order-final", o->request.settings.lower_order_final,
+                      "Lower the order of dpmpp, unipc, deis in the last steps (true, false)");
   command->add_option("--eta", o->request.settings.eta, "Noise of ddim and the ancestral samplers");
   command->add_option("--churn", o->request.settings.churn, "Noise of heun and edm_euler");
   command->add_option("--guidance", o->request.guidance,

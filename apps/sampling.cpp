@@ -21,23 +21,23 @@ Tensor labels_from(const std::vector<std::int64_t>& labels, std::int64_t first,
   return Tensor::from(result);
 }
 
-Predictor predictor(const Model& model, const Path& path, const SampleRequest& request,
-                    std::int64_t first, std::int64_t count) {
-  const ConditionalPredictor conditional = [&model](const Tensor& x, const Tensor& t,
+Predictor predictor(const Model& model, const SampleRequest& request, std::int64_t first,
+                    std::int64_t count) {
+  const ConditionalPredictor conditional = [&model](const Tensor& x, const Level& level,
                                                     const Tensor& labels) {
     const NoGrad no_grad;
-    return model(x, t.to(DType::float32), labels).value();
+    return model(x, times_of(level, x), labels).value();
   };
   if (request.labels.empty())
-    return [conditional](const Tensor& x, const Tensor& t) { return conditional(x, t, {}); };
+    return [conditional](const Tensor& x, const Level& level) { return conditional(x, level, {}); };
   CfgOptions options;
   options.rescale = request.guidance_rescale;
   if (!request.negative_labels.empty())
     options.negative_labels = labels_from(request.negative_labels, first, count);
-  GuidanceScale scale = [w = request.guidance](double) { return w; };
+  GuidanceScale scale = [w = request.guidance](const Level&) { return w; };
   if (request.guidance_interval) {
     const auto [low, high] = *request.guidance_interval;
-    scale = interval_scale(path, scale, low, high);
+    scale = interval_scale(scale, low, high);
   }
   return classifier_free(conditional, labels_from(request.labels, first, count),
                          model.num_classes(), scale, options);
@@ -87,21 +87,22 @@ Tensor draw_samples(const Model& model, const RunConfig& config, const SampleReq
   check_usage(std::isfinite(request.guidance), "guidance {}: give a finite number",
               request.guidance);
   const Path path = make_path(config);
-  const TimeGrid grid = make_grid(path, request.steps,
-                                  request.spacing.value_or(find_sampler(request.sampler).spacing));
+  TimeGridOptions grid_options = request.grid;
+  grid_options.spacing = request.spacing.value_or(find_sampler(request.sampler).spacing);
+  const TimeGrid grid = make_grid(path, request.steps, grid_options);
   WeightCache weights;
   const WeightCache::Scope scope(weights);
   std::vector<Tensor> parts;
   for (std::int64_t first = 0; first < request.count; first += request.batch) {
     const std::int64_t count = std::min(request.batch, request.count - first);
     const std::int64_t index = request.first_index + first;
-    const Denoiser denoiser = make_denoiser(predictor(model, path, request, first, count),
+    const Denoiser denoiser = make_denoiser(predictor(model, request, first, count),
                                             config.objective.prediction, {request.clip});
     Observer observe;
     if (observer) observe = [&](const StepView& view) { observer({first, request.count, view}); };
-    const Tensor start =
-        start_noise(path, {count, config.image.height, config.image.width, config.image.channels},
-                    request.seed, index);
+    const Tensor start = start_noise(
+        grid[0], {count, config.image.height, config.image.width, config.image.channels},
+        request.seed, index);
     const Sampling sampling{denoiser, path, grid, philox_noise(request.seed, index), observe};
     parts.push_back(request.drawing
                         ? request.drawing(sampling, start, first)

@@ -19,6 +19,7 @@ struct SampleRequest {
   std::string sampler = "ddim";
   std::int64_t steps = 50;
   std::optional<Spacing> spacing = {};  // else the sampler's usual one
+  TimeGridOptions grid = {};                // but for the spacing
   SamplerSettings settings = {};
   double guidance = 1;  // 1: the classes as they are; 0: none
   double guidance_rescale = 0;

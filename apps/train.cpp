@@ -17,6 +17,7 @@ namespace {
 
 struct TrainOptions {
   RunConfig config;
+  std::string shift = "1";
   std::string preset = "small", prediction = "v", loss_weight = "simple";
   std::vector<std::int64_t> widths;  // none: the preset's
   std::string out;
@@ -59,6 +60,7 @@ RunFolder open_run(TrainOptions& options) {
                 options.preset, widths.size());
     if (!options.widths.empty()) widths = options.widths;
   }
+  config.shift = parse_shift(options.shift, config);
   make_model(config);  // what it cannot take is said before anything is written
   make_path(config);
   return RunFolder::create(options.out, config);
@@ -183,8 +185,13 @@ void add_options(CLI::App& command, TrainOptions& o) {
   add("--time-features", c.time_features,
       "simple, conditional: sinusoidal time embedding of this width (default 0: the plain t)")
       ->check(CLI::NonNegativeNumber);
-  add("--schedule", c.schedule, "Noise schedule")->check(CLI::IsMember(usable_schedules()));
+  add("--schedule", c.schedule,
+      "Noise schedule; below 100 steps exponential and laplace are best sampled with --spacing "
+      "karras")->check(CLI::IsMember(usable_schedules()));
   add("--timesteps", c.timesteps, "T of the schedule")->check(CLI::Range(1, 100'000));
+  add("--zero-terminal-snr", c.zero_terminal_snr,
+      "Stretch the schedule to end in pure noise (true, false)");
+  add("--shift", o.shift, "Of schedule flow: a number, or dynamic, by image size");
   add("--prediction", o.prediction, "What the network predicts")
       ->check(CLI::IsMember({"epsilon", "x0", "v", "flow"}));
   add("--label-dropout", c.objective.label_dropout, "Share of labels made the null class")

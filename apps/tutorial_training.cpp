@@ -102,9 +102,10 @@ void train_and_sample(const std::string& out, std::int64_t steps) {
   const Tensor labels = row_labels(data->classes(), columns);
   const Tensor start =
       start_noise(path, {labels.numel(), info.height, info.width, info.channels}, seed);
-  const ConditionalPredictor predict = [&](const Tensor& x, const Tensor& t, const Tensor& given) {
+  const ConditionalPredictor predict = [&](const Tensor& x, const Level& level,
+                                           const Tensor& given) {
     const NoGrad no_grad;
-    return model(x, t, given).value();
+    return model(x, times_of(level, x), given).value();
   };
   auto sampling = [&](const std::string& name, double guidance, std::int64_t sampler_steps) {
     auto progress = std::make_shared<Progress>(name, "steps");

@@ -9,13 +9,12 @@ Denoiser classifier_guided(Denoiser denoiser, NoisyClassifier classifier, Tensor
                            GuidanceScale scale) {
   return [=](const Tensor& x, const Level& level) {
     Estimate e = denoiser(x, level);
-    const Tensor t = Tensor::full({x.size(0)}, level.t, x.dtype(), x.device());
-    const double w = scale(level.t);
+    const double w = scale(level);
     check(std::isfinite(w), "guidance: the scale is {}; it must be a finite number", w);
     if (w == 0 || level.alpha == 0) return e;
     const GradMode record(true);
     const Variable input(x, /*requires_grad=*/true);
-    const Variable logits = classifier(input, t);
+    const Variable logits = classifier(input, level);
     check(logits.rank() == 2 && labels.shape() == Shape{x.size(0)},
           "classifier guidance: logits {} and labels {} for images {}; needs (N, classes) and (N)",
           logits.shape(), labels.shape(), x.shape());

@@ -7,10 +7,6 @@
 namespace ebb {
 namespace {
 
-Tensor times(const Tensor& x, double t) {
-  return Tensor::full({x.size(0)}, t, x.dtype(), x.device());
-}
-
 // eps = (x - alpha x_0) / sigma.
 Tensor epsilon_of(const Tensor& x, const Tensor& x0, const Level& level) {
   return axpby(1 / level.sigma, x, -level.alpha / level.sigma, x0);
@@ -23,7 +19,7 @@ Denoiser preconditioned(Predictor model, const Clip& clip, F coefficients) {
     check(level.alpha == 1, "edm denoiser: alpha = {}; its paths have alpha = 1, as Path::edm",
           level.alpha);
     const EdmCoefficients c = coefficients(level.sigma);
-    const Tensor output = model(x * c.in, times(x, level.t));
+    const Tensor output = model(x * c.in, level);
     const Tensor x0 = clip_x0(axpby(c.skip, x, c.out, output), clip);
     return Estimate{x0, epsilon_of(x, x0, level), {}};
   };
@@ -31,10 +27,14 @@ Denoiser preconditioned(Predictor model, const Clip& clip, F coefficients) {
 
 }  // namespace
 
+Tensor times_of(const Level& level, const Tensor& x) {
+  return Tensor::full({x.size(0)}, level.t, x.dtype(), x.device());
+}
+
 Denoiser make_denoiser(Predictor model, Prediction prediction, const DenoiserOptions& options) {
   return [=](const Tensor& x, const Level& level) {
     Estimate estimate;
-    Tensor output = model(x, times(x, level.t));
+    Tensor output = model(x, level);
     if (options.learned_variance) {
       const std::int64_t channels = x.size(-1);
       check(output.size(-1) == 2 * channels,
@@ -75,8 +75,8 @@ Denoiser consistency_denoiser(Predictor model, double sigma_data, double sigma_m
 Tensor edm_target(const Path& path, const Tensor& x0, const Tensor& eps, const Tensor& t,
                   double sigma_data) {
   std::vector<double> by_x0, by_eps;
-  for (const double time : t.to_vector<double>()) {
-    const double s = path.at(time).ratio();
+  for (const Level& level : levels_of("edm_target", path, x0, t)) {
+    const double s = level.ratio();
     const EdmCoefficients c = edm_coefficients(s, sigma_data);
     by_x0.push_back((1 - c.skip) / c.out);
     by_eps.push_back(-c.skip * s / c.out);

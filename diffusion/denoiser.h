@@ -8,12 +8,15 @@
 
 namespace ebb {
 
-// A network as a sampler sees it: its raw output for x (N, ...) at times t (N). Guidance wraps
-// these (guidance.h).
-using Predictor = std::function<Tensor(const Tensor& x, const Tensor& t)>;
+// A network as a sampler sees it: its raw output for x (N, ...) at a level. Guidance wraps these
+// (guidance.h), and so is given the level itself: a time that was rounded to a network's float32
+// may lie outside the path.
+using Predictor = std::function<Tensor(const Tensor& x, const Level& level)>;
 // The same with int64 labels (N).
 using ConditionalPredictor =
-    std::function<Tensor(const Tensor& x, const Tensor& t, const Tensor& labels)>;
+    std::function<Tensor(const Tensor& x, const Level& level, const Tensor& labels)>;
+// What a network is told: level.t for each sample of x, (N), of x's dtype and device.
+Tensor times_of(const Level& level, const Tensor& x);
 
 struct Estimate {
   Tensor x0, eps;
@@ -27,7 +30,7 @@ struct DenoiserOptions {
   // (Nichol & Dhariwal 2021, eq. 15).
   bool learned_variance = false;
 };
-// The model is shown x and t (in x's dtype), its output read as `prediction`.
+// The model is shown x and the level, its output read as `prediction`.
 Denoiser make_denoiser(Predictor model, Prediction prediction, const DenoiserOptions& options = {});
 
 // x_0 = c_skip x + c_out F(c_in x, t) on a path with alpha = 1 (Karras et al. 2022, table 1):

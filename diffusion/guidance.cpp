@@ -9,9 +9,8 @@
 namespace ebb {
 namespace {
 
-// One scale for the whole batch: samplers show every sample the same time.
-double scale_at(const GuidanceScale& scale, const Tensor& t) {
-  const double w = scale(t.to_vector<double>().at(0));
+double scale_at(const GuidanceScale& scale, const Level& level) {
+  const double w = scale(level);
   check(std::isfinite(w), "guidance: the scale is {}; it must be a finite number", w);
   return w;
 }
@@ -54,11 +53,11 @@ Predictor classifier_free(ConditionalPredictor model, Tensor labels, std::int64_
                             labels.device());
   check(negative.shape() == labels.shape(), "guidance: {} negative labels for {} labels",
         negative.shape(), labels.shape());
-  return [=](const Tensor& x, const Tensor& t) {
-    const double w = scale_at(scale, t);
-    if (w == 1) return model(x, t, labels);
+  return [=](const Tensor& x, const Level& level) {
+    const double w = scale_at(scale, level);
+    if (w == 1) return model(x, level, labels);
     const std::int64_t n = x.size(0);
-    const Tensor both = model(cat({x, x}, 0), cat({t, t}, 0), cat({negative, labels}, 0));
+    const Tensor both = model(cat({x, x}, 0), level, cat({negative, labels}, 0));
     const Tensor away = slice(both, 0, 0, n), toward = slice(both, 0, n, 2 * n);
     const std::int64_t channels = options.channels > 0 ? options.channels : both.size(-1);
     const auto guided = [&](const Tensor& from, const Tensor& to) {
@@ -75,31 +74,32 @@ Predictor classifier_free(ConditionalPredictor model, Tensor labels, std::int64_
                           double scale, const CfgOptions& options) {
   check(std::isfinite(scale), "guidance: the scale is {}; it must be a finite number", scale);
   return classifier_free(
-      std::move(model), std::move(labels), null_label, [scale](double) { return scale; }, options);
+      std::move(model), std::move(labels), null_label, [scale](const Level&) { return scale; },
+      options);
 }
 
 Predictor autoguided(Predictor strong, Predictor weak, GuidanceScale scale) {
-  return [=](const Tensor& x, const Tensor& t) {
-    const double w = scale_at(scale, t);
-    const Tensor toward = strong(x, t);
-    return w == 1 ? toward : guide(weak(x, t), toward, w);
+  return [=](const Tensor& x, const Level& level) {
+    const double w = scale_at(scale, level);
+    const Tensor toward = strong(x, level);
+    return w == 1 ? toward : guide(weak(x, level), toward, w);
   };
 }
 
-GuidanceScale interval_scale(const Path& path, GuidanceScale scale, double low, double high) {
+GuidanceScale interval_scale(GuidanceScale scale, double low, double high) {
   check(low >= 0 && low <= high,
         "guidance interval: [{}, {}] of sigma / alpha; needs 0 <= low <= high", low, high);
-  return [=](double t) {
-    const double s = path.at(t).ratio();
-    return s >= low && s <= high ? scale(t) : 1;
+  return [=](const Level& level) {
+    const double s = level.ratio();
+    return s >= low && s <= high ? scale(level) : 1;
   };
 }
 
 GuidanceScale ramped_scale(const Path& path, double at_noise, double at_data, Ramp ramp) {
   check(std::isfinite(at_noise) && std::isfinite(at_data),
         "guidance ramp: from {} to {}; both must be finite numbers", at_noise, at_data);
-  return [=, low = path.t_data(), high = path.t_noise()](double t) {
-    double u = (t - low) / (high - low);
+  return [=, low = path.t_data(), high = path.t_noise()](const Level& level) {
+    double u = (level.t - low) / (high - low);
     if (ramp == Ramp::cosine) u = (1 - std::cos(std::numbers::pi * u)) / 2;
     return at_data + (at_noise - at_data) * u;
   };

@@ -9,8 +9,8 @@
 
 namespace ebb {
 
-// The scale as a function of the time that the model is told.
-using GuidanceScale = std::function<double(double t)>;
+// The scale as a function of the level.
+using GuidanceScale = std::function<double(const Level& level)>;
 
 // negative + w (positive - negative) (Ho & Salimans 2022, eq. 6, with w as in the tutorial: 0 is
 // the negative, 1 the positive bit for bit). w must be finite; else Error.
@@ -40,18 +40,17 @@ Predictor classifier_free(ConditionalPredictor model, Tensor labels, std::int64_
 // A weaker model as the negative (Karras et al. 2024): guide(weak, strong, w).
 Predictor autoguided(Predictor strong, Predictor weak, GuidanceScale scale);
 
-// `scale` where the ratio sigma / alpha at t is in [low, high], elsewhere 1 (Kynkaanniemi et al.
-// 2024).
-GuidanceScale interval_scale(const Path& path, GuidanceScale scale, double low, double high);
+// `scale` where the ratio sigma / alpha is in [low, high], elsewhere 1 (Kynkaanniemi et al. 2024).
+GuidanceScale interval_scale(GuidanceScale scale, double low, double high);
 // A schedule: from `at_noise` to `at_data` along the path, linearly in t or by half a cosine.
 enum class Ramp : std::uint8_t { linear, cosine };
 GuidanceScale ramped_scale(const Path& path, double at_noise, double at_data,
                            Ramp ramp = Ramp::linear);
 
 // log p(y | x_t) guides (Dhariwal & Nichol 2021, alg. 2): eps - w sigma grad_x log p(y | x),
-// x_0 + w sigma^2 / alpha grad_x log p(y | x). `classifier` gives logits (N, classes) for x and t,
-// recorded for autograd; labels int64 (N). Pure noise (alpha = 0) is left unguided.
-using NoisyClassifier = std::function<Variable(const Variable& x, const Tensor& t)>;
+// x_0 + w sigma^2 / alpha grad_x log p(y | x). `classifier` gives logits (N, classes) for x at a
+// level, recorded for autograd; labels int64 (N). Pure noise (alpha = 0) is left unguided.
+using NoisyClassifier = std::function<Variable(const Variable& x, const Level& level)>;
 Denoiser classifier_guided(Denoiser denoiser, NoisyClassifier classifier, Tensor labels,
                            GuidanceScale scale);
 

@@ -5,7 +5,7 @@
 
 namespace ebb {
 
-BitsPerDimension bits_per_dimension(const ConditionalPredictor& model, const Path& path,
+BitsPerDimension bits_per_dimension(const TimedPredictor& model, const Path& path,
                                     Prediction prediction, const Batch& batch,
                                     std::int64_t evaluations, const StepDraws& draws) {
   const std::int64_t last = path.steps() - 1;

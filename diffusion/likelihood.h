@@ -7,6 +7,10 @@
 
 namespace ebb {
 
+// A network asked about a batch whose samples are at times of their own: t (N) float32.
+using TimedPredictor =
+    std::function<Tensor(const Tensor& x, const Tensor& t, const Tensor& labels)>;
+
 struct BitsPerDimension {
   double prior = 0;    // at T: what is left of x_0 in pure noise
   double steps = 0;    // t = 1..T-1
@@ -18,7 +22,7 @@ struct BitsPerDimension {
 // -1 on), each under its label. Of the steps 1..T-1 every image sees one in each of `evaluations`
 // equal parts, drawn by draws.address(Purpose::timestep): an unbiased estimate of their sum.
 // T >= 2 and 1 <= evaluations <= T - 1; else Error.
-BitsPerDimension bits_per_dimension(const ConditionalPredictor& model, const Path& path,
+BitsPerDimension bits_per_dimension(const TimedPredictor& model, const Path& path,
                                     Prediction prediction, const Batch& batch,
                                     std::int64_t evaluations, const StepDraws& draws);
 

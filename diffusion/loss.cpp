@@ -66,8 +66,8 @@ double loss_weight(const LossWeight& weight, Prediction prediction, const Level&
 Tensor loss_weights(const LossWeight& weight, Prediction prediction, const Path& path,
                     const Tensor& t) {
   std::vector<double> values;
-  for (const double time : t.to_vector<double>())
-    values.push_back(loss_weight(weight, prediction, path.at(time)));
+  for (const Level& level : levels_of("loss_weights", path, t, t))
+    values.push_back(loss_weight(weight, prediction, level));
   return Tensor::from(values);
 }
 

@@ -71,6 +71,11 @@ Level level_of_ratio(Scaling scaling, double s, double t) {
   return {t, 1, s};
 }
 
+double dynamic_shift(std::int64_t tokens, double mu_base, double mu_max) {
+  check(tokens >= 1, "dynamic shift: {} tokens; at least 1 is needed", tokens);
+  return std::exp(mu_base + (mu_max - mu_base) * static_cast<double>(tokens - 256) / (4096 - 256));
+}
+
 Path Path::discrete(std::vector<double> alphas_cumprod, TableInterpolation interpolation) {
   check(!alphas_cumprod.empty(), "path: an empty table of alpha_bar; at least one step is needed");
   std::vector<double> ratios;
@@ -102,14 +107,11 @@ Path Path::edm(double sigma_min, double sigma_max) {
 Path Path::flow(double shift, double time_scale) {
   check(shift > 0 && time_scale > 0 && std::isfinite(shift) && std::isfinite(time_scale),
         "flow path: shift {} and time scale {} must be positive", shift, time_scale);
-  // With sigma = k u / (1 + (k - 1) u), the ratio sigma / (1 - sigma) is k u / (1 - u).
-  return continuous(
-      Scaling::flow,
-      [=](double t) {
-        const double u = t / time_scale;
-        return shift * u / (1 - u);
-      },
-      [=](double s) { return time_scale / (1 + shift / s); }, 0, time_scale);
+  Path path = continuous(
+      Scaling::flow, [=](double t) { return t / (time_scale - t); },
+      [=](double s) { return time_scale / (1 + 1 / s); }, 0, time_scale);
+  path.shift_ = shift;
+  return path;
 }
 
 Path Path::continuous(Scaling scaling, std::function<double(double)> ratio,
@@ -140,6 +142,12 @@ Level Path::at(double t) const {
 Level Path::at_ratio(double s) const {
   check(s >= 0, "path: ratio sigma / alpha = {}; it must be at least 0", s);
   return level_of_ratio(scaling_, s, std::clamp(time_(s), t_data_, t_noise_));
+}
+
+double Path::time_at(double u) const {
+  check(u >= 0 && u <= 1, "path: u = {}; it must be in [0, 1]", u);
+  const double shifted = shift_ * u / (1 + (shift_ - 1) * u);
+  return std::min(std::lerp(t_data_, t_noise_, shifted), t_noise_);
 }
 
 Level Path::clean() const { return {steps_ > 0 ? -1.0 : t_data_, 1, 0}; }

@@ -21,6 +21,8 @@ struct Level {
 
   double ratio() const { return sigma / alpha; }             // s; infinite for pure noise
   double lambda() const { return std::log(alpha / sigma); }  // half the log of the SNR
+  // Standard deviation of x for data of unit variance.
+  double size() const { return std::hypot(alpha, sigma); }
   double snr() const { return alpha * alpha / (sigma * sigma); }
 };
 
@@ -29,6 +31,10 @@ enum class Scaling : std::uint8_t {
   variance_exploding,   // alpha = 1
   flow,                 // alpha + sigma = 1: a straight line from x_0 to eps
 };
+
+// The shift of a flow path that grows with the image, as diffusers' use_dynamic_shifting: e^mu, mu
+// linear in the tokens that the network sees, from mu_base at 256 to mu_max at 4096.
+double dynamic_shift(std::int64_t tokens, double mu_base = 0.5, double mu_max = 1.15);
 
 // The level of ratio s >= 0 (infinity is legal but for variance_exploding) and time t.
 Level level_of_ratio(Scaling scaling, double s, double t);
@@ -47,8 +53,9 @@ class Path {
                        TableInterpolation interpolation = TableInterpolation::log_ratio);
   // sigma = s in [sigma_min, sigma_max], alpha = 1, t = log(sigma) / 4 (Karras et al. 2022).
   static Path edm(double sigma_min = 0.002, double sigma_max = 80);
-  // sigma = k u / (1 + (k - 1) u) with shift k and u = t / time_scale in [0, 1], alpha = 1 - sigma
-  // (rectified flow, Liu et al. 2023; shift, Esser et al. 2024, eq. 23).
+  // sigma = t / time_scale in [0, 1], alpha = 1 - sigma (rectified flow, Liu et al. 2023). A shift
+  // k says which of these are visited, in training and sampling: for u even in [0, 1] those of
+  // sigma = k u / (1 + (k - 1) u) (Esser et al. 2024, eq. 23). The model is told the shifted sigma.
   static Path flow(double shift = 1, double time_scale = 1);
   // Any other: `ratio` grows on [t_data, t_noise] and `time` inverts it. ratio(t_data) = 0, or
   // the path has a least noise above which models are trained.
@@ -65,6 +72,8 @@ class Path {
   // The level with exactly this ratio, s >= 0; its t is the nearest in [t_data(), t_noise()].
   Level at_ratio(double s) const;
   Level at_lambda(double lambda) const { return at_ratio(std::exp(-lambda)); }
+  // The time at u in [0, 1], 0 at the data: even in t but for a shift. In [t_data(), t_noise()].
+  double time_at(double u) const;
   // Where every sampler wants to end: sigma = 0. Its t is never shown to a model.
   Level clean() const;
 
@@ -82,6 +91,7 @@ class Path {
   std::function<double(double)> ratio_, time_;
   double t_data_ = 0, t_noise_ = 0;
   std::int64_t steps_ = 0;
+  double shift_ = 1;
 };
 
 }  // namespace ebb

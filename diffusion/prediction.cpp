@@ -29,16 +29,6 @@ Mixture mixture(Prediction prediction, const Level& level) {
   fail("prediction: no such type");
 }
 
-std::vector<Level> levels(std::string_view operation, const Path& path, const Tensor& x,
-                          const Tensor& t) {
-  check(x.rank() >= 1 && t.shape() == Shape{x.size(0)},
-        "{}: times have shape {} for images {}; one time for each sample is needed", operation,
-        t.shape(), x.shape());
-  std::vector<Level> result;
-  for (const double time : t.to_vector<double>()) result.push_back(path.at(time));
-  return result;
-}
-
 // a[n] x[n] + b[n] y[n].
 template <class F>
 Tensor mix(const std::vector<Level>& levels, const Tensor& x, const Tensor& y, F&& coefficients) {
@@ -52,6 +42,24 @@ Tensor mix(const std::vector<Level>& levels, const Tensor& x, const Tensor& y, F
 }
 
 }  // namespace
+
+std::vector<Level> levels_of(std::string_view operation, const Path& path, const Tensor& x,
+                             const Tensor& t) {
+  check(x.rank() >= 1 && t.shape() == Shape{x.size(0)},
+        "{}: times have shape {} for images {}; one time for each sample is needed", operation,
+        t.shape(), x.shape());
+  // A rounded end may lie outside the path.
+  const auto is_rounded = [](double time, double end) {
+    return time == static_cast<double>(static_cast<float>(end));
+  };
+  std::vector<Level> result;
+  for (double time : t.to_vector<double>()) {
+    if (is_rounded(time, path.t_data())) time = path.t_data();
+    if (is_rounded(time, path.t_noise())) time = path.t_noise();
+    result.push_back(path.at(time));
+  }
+  return result;
+}
 
 std::string_view name_of(Prediction prediction) {
   return names[static_cast<std::size_t>(prediction)];
@@ -105,7 +113,7 @@ Tensor per_sample(const std::vector<double>& values, const Tensor& x) {
 
 Tensor add_noise(const Path& path, const Tensor& x0, const Tensor& eps, const Tensor& t) {
   check(x0.shape() == eps.shape(), "add_noise: images {} but noise {}", x0.shape(), eps.shape());
-  return mix(levels("add_noise", path, x0, t), x0, eps, [](const Level& l) {
+  return mix(levels_of("add_noise", path, x0, t), x0, eps, [](const Level& l) {
     return Mixture{l.alpha, l.sigma};
   });
 }
@@ -114,7 +122,7 @@ Tensor prediction_target(Prediction prediction, const Path& path, const Tensor& 
                          const Tensor& eps, const Tensor& t) {
   if (prediction == Prediction::epsilon) return eps;
   if (prediction == Prediction::x0) return x0;
-  return mix(levels("prediction_target", path, x0, t), x0, eps,
+  return mix(levels_of("prediction_target", path, x0, t), x0, eps,
              [prediction](const Level& l) { return mixture(prediction, l); });
 }
 

@@ -29,9 +29,12 @@ Tensor output_of(Prediction prediction, const Ends& ends, const Level& level);
 Tensor convert(Prediction from, Prediction to, const Tensor& x, const Tensor& output,
                const Level& level);
 
+// The levels at times t (N) of any dtype, one for each sample of x (N, ...). A time outside the
+// path is an Error; but an end of the path as float32 rounds it is that end.
+std::vector<Level> levels_of(std::string_view operation, const Path& path, const Tensor& x,
+                             const Tensor& t);
 // The forward process with a time of its own for each sample: alpha(t_n) x0[n] + sigma(t_n) eps[n]
-// (Ho et al. 2020, eq. 4). x0 and eps (N, ...), t (N) of any dtype. A time outside the path is an
-// Error.
+// (Ho et al. 2020, eq. 4). x0 and eps (N, ...), t (N) as above.
 Tensor add_noise(const Path& path, const Tensor& x0, const Tensor& eps, const Tensor& t);
 // The training target, with a time for each sample as above.
 Tensor prediction_target(Prediction prediction, const Path& path, const Tensor& x0,

@@ -21,7 +21,7 @@ Tensor mapped(const Tensor& x, F&& f) {
 }  // namespace
 
 Tensor uniform_times(const Path& path, const Tensor& u) {
-  return mapped(u, [&](double v) { return path.t_data() + v * (path.t_noise() - path.t_data()); });
+  return mapped(u, [&](double v) { return path.time_at(v); });
 }
 
 Tensor stratified(const Tensor& u, std::int64_t first, std::int64_t total) {

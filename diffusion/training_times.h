@@ -1,5 +1,4 @@
-// Which t a training step sees. Uniform: path.t_data() + u (t_noise - t_data) for u uniform in
-// [0, 1); the functions here are the other ways. Times are float64 (N).
+// Which t a training step sees. Times are float64 (N).
 #pragma once
 
 #include <ebb/diffusion/path.h>
@@ -9,7 +8,7 @@
 
 namespace ebb {
 
-// u (N) in [0, 1) to times of the path: uniform, real.
+// u (N) in [0, 1) to path.time_at(u): uniform on a path whose times are not shifted, real.
 Tensor uniform_times(const Path& path, const Tensor& u);
 // u_i to (first + i + u_i) / total: one draw in each of `total` equal parts, of which these are
 // first, ... (Kingma et al. 2021, app. I.1).

@@ -27,7 +27,7 @@ Tensor lcm(const Sampling& s, Tensor x, const LcmOptions& options) {
   for (std::int64_t i = 0; i < s.steps(); ++i) {
     const Level &from = s.grid[i], &to = s.grid[i + 1];
     const Estimate e = s.denoiser(x, from);
-    const double u = options.time_scale * from.t, total = std::hypot(u, d);
+    const double u = options.time_scale * (from.t - s.path.t_data()), total = std::hypot(u, d);
     x = axpby(d * d / (total * total), x, u / total, e.x0);
     if (i + 1 < s.steps()) x = axpby(to.alpha, x, to.sigma, s.draw("lcm", x, i));
     s.observe(i, x, e.x0);
@@ -43,7 +43,7 @@ Tensor tcd(const Sampling& s, Tensor x, double eta) {
     const bool last = i + 1 == s.steps();
     Level below = to;
     if (eta > 0 && !last) {
-      const double t = std::max((1 - eta) * to.t, s.path.t_data());
+      const double data = s.path.t_data(), t = std::max(data + (1 - eta) * (to.t - data), data);
       below = s.path.at(s.path.steps() > 0 ? std::floor(t) : t);
     }
     x = axpby(below.alpha, e.x0, below.sigma, e.eps);

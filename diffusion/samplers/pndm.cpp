@@ -28,7 +28,9 @@ Tensor adams_bashforth(const std::vector<Tensor>& history) {
 
 Tensor pndm(const Sampling& s, Tensor x, PndmStart start, const Transfer& custom) {
   const Transfer transfer = custom ? custom : Transfer(move);
-  const std::int64_t first = leave_pure_noise(s, x);
+  // The weights suit slopes that change evenly from step to step. A first step from s in the
+  // thousands to ten, as at the cosine schedule's end, would multiply their error by s.
+  const std::int64_t first = leave_pure_noise(s, x, 10);
   const std::int64_t warm_up = start == PndmStart::runge_kutta ? 3 : 1;
   std::vector<Tensor> history;
   for (std::int64_t i = first; i < s.steps(); ++i) {

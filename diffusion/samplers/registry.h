@@ -13,16 +13,19 @@ namespace ebb {
 struct SamplerSettings {
   std::optional<double> eta;    // ddim, the ancestral ones, tcd
   std::optional<double> churn;  // heun, edm_euler
+  // dpmpp_2m, dpmpp_3m, their SDE forms, edm_dpmpp_2m, unipc, unipc_3, deis, deis_3
+  std::optional<bool> lower_order_final = {};
 };
 
 struct SamplerInfo {
   std::string_view name;
-  std::string_view summary;  // one line
+  std::string_view summary;  // one line; "from N steps on" where fewer are not enough
   Spacing spacing;           // that it is usually run with
   int order;                 // of convergence to the ODE's solution; 0 for a stochastic sampler
   int evaluations;           // of the denoiser in a step
   bool takes_eta, takes_churn;
   Tensor (*run)(const Sampling&, Tensor, const SamplerSettings&);
+  bool takes_lower_order = false;
 };
 
 std::span<const SamplerInfo> samplers();

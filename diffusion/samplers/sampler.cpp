@@ -15,10 +15,15 @@ void Sampling::observe(std::int64_t step, const Tensor& x, const Tensor& x0) con
   if (observer) observer({step, steps(), grid[static_cast<std::size_t>(step + 1)], x, x0});
 }
 
-Tensor start_noise(const Path& path, const Shape& shape, std::uint64_t seed,
+Tensor start_noise(const Level& first, const Shape& shape, std::uint64_t seed,
                    std::int64_t first_sample) {
   const PhiloxAddress address{seed, Purpose::start, 0, static_cast<std::uint64_t>(first_sample)};
-  return philox_normal(shape, address) * path.start_std();
+  return philox_normal(shape, address) * first.size();
+}
+
+Tensor start_noise(const Path& path, const Shape& shape, std::uint64_t seed,
+                   std::int64_t first_sample) {
+  return start_noise(path.at(path.t_noise()), shape, seed, first_sample);
 }
 
 namespace {
@@ -53,9 +58,12 @@ Tensor move(const Tensor& x, const Level& from, const Level& to, const Tensor& s
   return axpby(to.alpha / from.alpha, x, to.sigma - to.alpha * from.ratio(), slope);
 }
 
-std::int64_t leave_pure_noise(const Sampling& s, Tensor& x) {
+std::int64_t leave_pure_noise(const Sampling& s, Tensor& x, double largest_fall) {
+  const auto falls_far = [&](const Level& from, const Level& to) {
+    return from.ratio() > largest_fall && from.ratio() > largest_fall * to.ratio();
+  };
   std::int64_t i = 0;
-  for (; i < s.steps() && s.grid[i].alpha == 0; ++i) {
+  for (; i < s.steps() && (s.grid[i].alpha == 0 || falls_far(s.grid[i], s.grid[i + 1])); ++i) {
     const Estimate e = s.denoiser(x, s.grid[i]);
     x = axpby(s.grid[i + 1].alpha, e.x0, s.grid[i + 1].sigma, e.eps);
     s.observe(i, x, e.x0);

@@ -7,6 +7,8 @@
 #include <ebb/diffusion/noise.h>
 #include <ebb/diffusion/timesteps.h>
 
+#include <limits>
+
 namespace ebb {
 
 // What an observer is shown after each step.
@@ -40,6 +42,10 @@ struct Sampling {
 Tensor start_noise(const Path& path, const Shape& shape, std::uint64_t seed,
                    std::int64_t first_sample = 0);
 
+// N(0, I) times first.size(): the same at the first level of a grid.
+Tensor start_noise(const Level& first, const Shape& shape, std::uint64_t seed,
+                   std::int64_t first_sample = 0);
+
 // q(x_s | x_t, x_0) between two levels of a path, s less noisy (Kingma et al. 2021, app. A;
 // Ho et al. 2020, eq. 7): mean x_t coefficient, x_0 coefficient, variance.
 struct Posterior {
@@ -56,8 +62,10 @@ double unit_posterior_variance(const Level& t, const Level& s);
 // A step of the ODE d (x / alpha) / d s = slope: alpha' (x / alpha + (s' - s) slope). alpha > 0.
 Tensor move(const Tensor& x, const Level& from, const Level& to, const Tensor& slope);
 // s is infinite where alpha = 0: takes the steps that start there as DDIM's, and returns the index
-// of the first level with a finite s.
-std::int64_t leave_pure_noise(const Sampling& s, Tensor& x);
+// of the first level with a finite s. With `largest_fall`, so are the first steps that start above
+// it and divide s by more than it.
+std::int64_t leave_pure_noise(const Sampling& s, Tensor& x,
+                              double largest_fall = std::numeric_limits<double>::infinity());
 
 // What a multistep sampler knows: predictions (of x_0 or eps) and the place, lambda or s, where
 // each was made.

@@ -118,7 +118,8 @@ Tensor deis(const Sampling& s, Tensor x, const DeisOptions& options = {});
 // to s' as sqrt(s'^2 - s_min^2). One draw a step, none into the last level.
 Tensor consistency(const Sampling& s, Tensor x, double s_min = 0);
 // Latent consistency (Luo et al. 2023, alg. 3): y = c_skip(t) x + c_out(t) x_0 with
-// c_skip = d^2 / (u^2 + d^2), c_out = u / sqrt(u^2 + d^2), u = time_scale t; then
+// c_skip = d^2 / (u^2 + d^2), c_out = u / sqrt(u^2 + d^2), u = time_scale t
+// (t from t_data() on); then
 // alpha' y + sigma' z. One draw a step, none into the last level, where y is returned.
 struct LcmOptions {
   double sigma_data = 0.5;

@@ -60,27 +60,26 @@ TEST_CASE("the classifier and the measures: images, features and labels that fit
 TEST_CASE("guidance: scales are numbers, labels are as many as images") {
   const Path path = table_of(10);
   const Tensor x = normals({2, 1}, 1), labels = Tensor::from(std::vector<std::int64_t>{0, 1});
-  const Predictor same = [](const Tensor& y, const Tensor&) { return y; };
-  const GuidanceScale wrong = [](double) { return NAN; };
-  const Tensor t = Tensor::zeros({2}, DType::float64);
-  check_message([&] { autoguided(same, same, wrong)(x, t); }, "the scale is nan");
+  const Predictor same = [](const Tensor& y, const Level&) { return y; };
+  const GuidanceScale wrong = [](const Level&) { return NAN; };
+  check_message([&] { autoguided(same, same, wrong)(x, path.at(0)); }, "the scale is nan");
   check_message([&] { guide(x, x, INFINITY); }, "the scale is inf");
   check_message([&] { ramped_scale(path, NAN, 1); }, "from nan to 1");
 
   const Denoiser plain = make_denoiser(same, Prediction::epsilon);
-  const NoisyClassifier logits = [](const Variable& y, const Tensor&) { return y; };
+  const NoisyClassifier logits = [](const Variable& y, const Level&) { return y; };
   const auto guided = [&](const Tensor& some, const GuidanceScale& scale) {
     classifier_guided(plain, logits, some, scale)(x, path.at(5));
   };
   check_message([&] { guided(labels, wrong); }, "the scale is nan");
-  check_message([&] { guided(Tensor::arange(3), [](double) { return 1.0; }); },
+  check_message([&] { guided(Tensor::arange(3), [](const Level&) { return 1.0; }); },
                 "logits (2, 1) and labels (3,) for images (2, 1)");
 }
 
 TEST_CASE("denoisers, noise and edits: shapes that fit") {
   const Path path = table_of(10);
   const Tensor x = normals({2, 3}, 1), y = normals({2, 4}, 2);
-  const Predictor same = [](const Tensor& z, const Tensor&) { return z; };
+  const Predictor same = [](const Tensor& z, const Level&) { return z; };
   DenoiserOptions learned;
   learned.learned_variance = true;
   check_message([&] { make_denoiser(same, Prediction::epsilon, learned)(x, path.at(3)); },

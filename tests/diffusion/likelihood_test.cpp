@@ -17,7 +17,7 @@ Batch random_images(std::int64_t count) {
 }
 
 // A model whose x_0 is off by `c` everywhere.
-ConditionalPredictor knows(const Batch& batch, double c) {
+TimedPredictor knows(const Batch& batch, double c) {
   return [=](const Tensor&, const Tensor&, const Tensor&) { return add(batch.images, c); };
 }
 

@@ -99,7 +99,7 @@ TEST_CASE("x_0 is clipped, and epsilon follows if told to") {
   CHECK_THROWS_AS(clip_x0(x, {.kind = Clip::Kind::range, .range = 0}), Error);
   CHECK_THROWS_AS(clip_x0(x, {.kind = Clip::Kind::dynamic, .percentile = 1.5}), Error);
 
-  const Predictor model = [](const Tensor& y, const Tensor&) { return y * 0.1; };
+  const Predictor model = [](const Tensor& y, const Level&) { return y * 0.1; };
   const Level level{3, 0.6, 0.8};
   Clip clip{.kind = Clip::Kind::range};
   const Estimate kept = make_denoiser(model, Prediction::epsilon, {clip, false})(x, level);
@@ -120,9 +120,9 @@ TEST_CASE("EDM's preconditioning") {
     const Tensor clean = slice(x0, 0, n, n + 1), x = clean + slice(eps, 0, n, n + 1) * level.sigma;
     const double total = std::sqrt(level.sigma * level.sigma + 0.25);
     // A network that says the target is shown x / total and gives x_0 back.
-    const Predictor network = [&](const Tensor& shown, const Tensor& time) {
+    const Predictor network = [&](const Tensor& shown, const Level& told) {
       CHECK(relative_error(shown * total, x) < 1e-14);
-      CHECK(time.item() == doctest::Approx(std::log(level.sigma) / 4));
+      CHECK(told.t == doctest::Approx(std::log(level.sigma) / 4));
       return slice(target, 0, n, n + 1);
     };
     const Estimate e = edm_denoiser(network, 0.5)(x, level);

@@ -19,9 +19,7 @@ namespace {
 Path table_path() { return Path::discrete(alphas_cumprod(linear_betas(1000))); }
 
 // A smooth closed-form network in any shape, told its time.
-Tensor network(const Tensor& x, const Tensor& t) {
-  return sin(x * 1.5 + per_sample(t.to_vector<double>(), x) * 0.01) * 0.8;
-}
+Tensor network(const Tensor& x, const Level& level) { return sin(x * 1.5 + level.t * 0.01) * 0.8; }
 
 TEST_CASE("ddpm is ddim with eta 1 on the same noise") {
   const Path path = table_path();
@@ -55,12 +53,10 @@ TEST_CASE("inversion, then ddim, returns the start: the error falls with the ste
   const Tensor x0 =
       ddim({mixture.denoiser(), path, make_grid(path, 400), {}, {}}, normals({40, 2}, 2));
   // An inversion shows the model x of one level and the time of the next: a network sees t alone.
-  const Denoiser denoiser = make_denoiser(
-      [&](const Tensor& x, const Tensor& t) {
-        const Level level = path.at(t.to_vector<double>()[0]);
-        return mixture.denoiser()(x, level).eps;
-      },
-      Prediction::epsilon);
+  const Denoiser denoiser =
+      make_denoiser([&](const Tensor& x,
+                        const Level& level) { return mixture.denoiser()(x, path.at(level.t)).eps; },
+                    Prediction::epsilon);
   std::vector<double> errors;
   for (const std::int64_t steps : {50, 100, 200, 400}) {
     TimeGrid down = make_grid(path, steps);
@@ -173,8 +169,8 @@ TEST_CASE("an image is a function of seed and index, not of batch, threads or or
   const Path path = Path::discrete(alphas_cumprod_named("cosine", 100));
   const Shape image{1, 8, 8, 3};
   const Tensor labels = Tensor::from(std::vector<std::int64_t>{0, 1, 2, 3, 4, 5});
-  const ConditionalPredictor model = [](const Tensor& x, const Tensor& t, const Tensor& l) {
-    return network(x, t) + per_sample(l.to_vector<double>(), x) * 0.1;
+  const ConditionalPredictor model = [](const Tensor& x, const Level& level, const Tensor& l) {
+    return network(x, level) + per_sample(l.to_vector<double>(), x) * 0.1;
   };
   for (const SamplerInfo& info : samplers()) {
     const auto run = [&](const std::vector<std::int64_t>& indices) {

@@ -149,7 +149,8 @@ TEST_CASE("a path knows alpha, sigma and their ratio at any t, and back") {
   CHECK(table.at_ratio(1e-4).ratio() == doctest::Approx(1e-4));
   CHECK(table.at_ratio(1e4).t == 999);
   // sigma = 3 u / (1 + 2 u) at u = 1/2.
-  CHECK(paths[6].sigma(500) == doctest::Approx(0.75).epsilon(1e-14));
+  CHECK(paths[6].sigma(500) == 0.5);
+  CHECK(paths[6].sigma(paths[6].time_at(0.5)) == doctest::Approx(0.75).epsilon(1e-14));
   CHECK(paths[4].at(0.25 * std::log(2.0)).sigma == doctest::Approx(2).epsilon(1e-12));
   CHECK(paths[4].start_std() == doctest::Approx(std::sqrt(6401.0)));
 }

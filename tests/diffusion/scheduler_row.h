@@ -148,7 +148,8 @@ inline Tensor counted(const Shape& shape, bool reversed, DType dtype) {
 }
 
 // x t / (t + 1), multiplied first.
-inline Tensor fixture_model(const Tensor& x, const Tensor& t) {
+inline Tensor fixture_model(const Tensor& x, const Level& level) {
+  const Tensor t = times_of(level, x);
   const Tensor time = per_sample(t.to_vector<double>(), x);
   return x * time / (time + 1);
 }

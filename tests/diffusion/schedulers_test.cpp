@@ -98,7 +98,7 @@ Tensor run_pndm(Run& r) {
   const TimeGrid grid = grid_of_times(path, plain_times(r.config, r.T, r.n), last);
   // There the raw outputs are combined, and the combination is read at the level the step starts.
   const Denoiser raw = [&](const Tensor& x, const Level& level) {
-    return Estimate{x, r.model()(x, Tensor::full({x.size(0)}, level.t)), {}};
+    return Estimate{x, r.model()(x, level), {}};
   };
   const Transfer transfer = [&](const Tensor& x, const Level& a, const Level& b, const Tensor& e) {
     return move(x, a, b, ends_of(prediction, x, e, a).eps);
@@ -237,8 +237,8 @@ Tensor run_edm(Run& r) {
   const Denoiser denoiser = [&, data, dpm, v, clip = clip_of(r.config, false)](const Tensor& x,
                                                                                const Level& level) {
     const double shown = dpm ? 1 / edm_coefficients(level.sigma, data).in : 1;
-    const Predictor model = [&](const Tensor& input, const Tensor& t) {
-      return fixture_model(input * shown, t) * (v ? -1.0 : 1.0);
+    const Predictor model = [&](const Tensor& input, const Level& at) {
+      return fixture_model(input * shown, at) * (v ? -1.0 : 1.0);
     };
     return edm_denoiser(model, data, clip)(x, level);
   };

@@ -97,9 +97,9 @@ TEST_CASE("threads: all sample from one network, each with a cache of its own") 
     WeightCache cache;
     const WeightCache::Scope scope(cache);
     const Denoiser denoiser = make_denoiser(
-        [&](const Tensor& x, const Tensor& time) {
+        [&](const Tensor& x, const Level& level) {
           const NoGrad no_grad;
-          return model(x, time, Tensor::full({x.size(0)}, t, DType::int64)).value();
+          return model(x, times_of(level, x), Tensor::full({x.size(0)}, t, DType::int64)).value();
         },
         Prediction::epsilon);
     return ddim({denoiser, path, make_grid(path, 3), {}, {}}, normals({1, 8, 8, 1}, t))

@@ -180,8 +180,7 @@ Tensor run_sampler(std::string_view name, const Sampling& s, Tensor x,
   check(!settings.churn || info.takes_churn, "sampler: {} takes no churn; heun and edm_euler do",
         name);
   check(!settings.lower_order_final || info.takes_lower_order,
-        "sampler: {} has no order to lower at the end; dpmpp_2m, dpmpp_3m, their SDE forms, "
-        "edm_dpmpp_2m, unipc and deis do",
+        "sampler: {} has no order to lower at the end; the multistep dpmpp, unipc and deis do",
         name);
   check(s.grid.size() >= 2, "sampler: a grid of {} levels; at least 2 are needed", s.grid.size());
   return info.run(s, std::move(x), settings);

@@ -13,7 +13,7 @@ namespace ebb {
 struct SamplerSettings {
   std::optional<double> eta;    // ddim, the ancestral ones, tcd
   std::optional<double> churn;  // heun, edm_euler
-  // dpmpp_2m, dpmpp_3m, their SDE forms, edm_dpmpp_2m, unipc, unipc_3, deis, deis_3
+  // The multistep dpmpp, unipc and deis; usually what diffusers does.
   std::optional<bool> lower_order_final = {};
 };
 

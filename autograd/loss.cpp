@@ -34,10 +34,16 @@ Variable l1_loss(const Variable& input, const Variable& target) {
 Variable huber_loss(const Variable& input, const Variable& target, double delta) {
   check_same_shape("huber_loss", input, target);
   check(delta > 0, "huber_loss: delta {} must be positive", delta);
-  // With c = min(d, delta): c^2 / 2 + delta (d - c).
-  const Variable d = abs(input - target);
-  const Variable c = clamp(d, 0, delta);
-  return mean(square(c) * 0.5 + (d - c) * delta);
+  // With c = min(|d|, delta): c^2 / 2 + delta (|d| - c).
+  const Tensor d = input.value() - target.value(), c = clamp(abs(d), 0, delta);
+  return Variable::record(
+      "huber_loss", mean(square(c) * 0.5 + (abs(d) - c) * delta), {input, target},
+      [d = Saved("huber_loss", d), delta](const Tensor& grad,
+                                          const Needs& needs) -> std::vector<Tensor> {
+        const double scale = grad.item() / static_cast<double>(d.get().numel());
+        const Tensor by_input = clamp(d.get(), -delta, delta) * scale;
+        return {needs[0] ? by_input : Tensor(), needs[1] ? neg(by_input) : Tensor()};
+      });
 }
 
 Variable cross_entropy(const Variable& input, const Tensor& target) {
@@ -51,8 +57,17 @@ Variable cross_entropy(const Variable& input, const Tensor& target) {
 
 Variable binary_cross_entropy_with_logits(const Variable& input, const Variable& target) {
   check_same_shape("binary_cross_entropy_with_logits", input, target);
-  // -t log s(x) - (1 - t) log(1 - s(x)) = log(1 + e^x) - t x.
-  return mean(softplus(input) - target * input);
+  // -t log s(x) - (1 - t) log(1 - s(x)) = (1 - t) x + log(1 + e^-x), PyTorch's form.
+  const Tensor x = input.value(), t = target.value();
+  return Variable::record("binary_cross_entropy_with_logits", mean((1 - t) * x + softplus(neg(x))),
+                          {input, target},
+                          [x = Saved("binary_cross_entropy_with_logits", x),
+                           t = Saved("binary_cross_entropy_with_logits", t)](
+                              const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
+                            const double scale = grad.item() / static_cast<double>(x.get().numel());
+                            return {needs[0] ? (sigmoid(x.get()) - t.get()) * scale : Tensor(),
+                                    needs[1] ? x.get() * -scale : Tensor()};
+                          });
 }
 
 }  // namespace ebb

@@ -77,7 +77,8 @@ namespace {
 // The part of `grad` that goes to `high` where the larger of two values was taken; all of it beside
 // a NaN, as in PyTorch.
 Tensor larger_share(const Tensor& grad, const Tensor& high, const Tensor& low) {
-  return grad * (1 - less(high, low) - equal(low, high) * 0.5);
+  const Tensor zero = Tensor::scalar(0, grad.dtype(), grad.device());
+  return where(less(high, low), zero, where(equal(low, high), grad * 0.5, grad));
 }
 
 }  // namespace

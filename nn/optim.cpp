@@ -154,13 +154,16 @@ double grad_norm(const std::vector<NamedParameter>& parameters) {
   return std::sqrt(sum_of_squares(grads));
 }
 
-double clip_scale(double norm, double largest) { return std::min(1.0, largest / (norm + 1e-6)); }
+double clip_scale(double norm, double largest) {
+  const double scale = largest / (norm + 1e-6);
+  return scale > 1 ? 1 : scale;
+}
 
 double clip_grad_norm(const std::vector<NamedParameter>& parameters, double largest) {
   const double norm = grad_norm(parameters), scale = clip_scale(norm, largest);
   for (const NamedParameter& p : parameters) {
     Tensor grad = p.variable.grad();
-    if (grad.defined() && scale < 1) mul_(grad, scale);
+    if (grad.defined() && scale != 1) mul_(grad, scale);
   }
   return norm;
 }

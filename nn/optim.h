@@ -122,7 +122,7 @@ class AdamW final : public Adam {
 // without a gradient count as zero.
 double grad_norm(const std::vector<NamedParameter>& parameters);
 // What gradients of that norm are multiplied by so that it is at most `largest`:
-// min(1, largest / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_.
+// min(1, largest / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_; NaN if `norm` is one.
 double clip_scale(double norm, double largest);
 // The two in place; the norm before. step's grad_scale does the same without a pass of its own.
 double clip_grad_norm(const std::vector<NamedParameter>& parameters, double largest);

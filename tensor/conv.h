@@ -61,10 +61,11 @@ ReluGradients conv_relu_backward(Tensor grad, const Tensor& y);
 // times the cost. Off unless the environment variable EBB_EXACT is 1.
 //
 // Reach: the transform works on tiles of 6x6 pixels, whose roundings all outputs of the tile (4x4)
-// share. So a pixel that is much larger than its neighbours moves outputs up to four pixels
-// beyond its kernel's reach, by at most 2e-6 of its own product with the weights (a pixel of 1e6 by
-// 2, where the weights are 1), and a NaN or an infinity spreads over its tiles. Use exact
-// convolutions where that matters.
+// share. So a pixel that is much larger than its neighbours moves outputs up to four pixels away
+// (its kernel reaches one) by at most 2e-6 of its own product with the weights (a pixel of 1e6 by
+// 2, where the weights are 1), and a NaN or an infinity spreads as far. Use exact convolutions
+// where that matters. In a weight's gradient an input's NaN or infinity may reach all taps of its
+// channel, exact or not.
 bool exact_convolutions();
 void set_exact_convolutions(bool exact);
 

@@ -8,8 +8,8 @@ namespace ebb {
 
 std::string_view name_of(Unary function) {
   switch (function) {
-#define EBB_NAME(name, value, derivative) \
-  case Unary::name:                       \
+#define EBB_NAME(name, value, gradient) \
+  case Unary::name:                     \
     return #name;
     EBB_UNARY_LIST(EBB_NAME)
 #undef EBB_NAME

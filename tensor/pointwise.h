@@ -1,42 +1,48 @@
 // Pointwise functions. Binary ones broadcast (NumPy's rule) and need equal dtypes and devices.
 //
-// The unary functions are one list, with value and derivative side by side: adding a line here
+// The unary functions are one list, with value and gradient side by side: adding a line here
 // gives the tensor function, its kernels, its gradient and its gradient check.
+//
+// NaN, infinities and zeros' signs are PyTorch's (but for silu's and gelu's zeros far below 0).
+// Denormals are zeros to arithmetic and no result of it; what only moves values (neg, abs, relu,
+// where, sort, layout) keeps them.
 #pragma once
 
 #include <ebb/tensor/tensor.h>
 
 namespace ebb {
 
-// _(name, value, derivative): x is the input, y the value, a and b the parameters.
+// _(name, value, gradient): x is the input, y the value, a and b the parameters, g the gradient
+// by y. Where g is masked out the gradient is 0 whatever g is: a factor 0 would make an infinite g
+// a NaN.
 // All arithmetic is in the tensor's own type T; detail:: is tensor/scalar_math.h.
 // clang-format off
 #define EBB_UNARY_LIST(_)                                                                      \
-  _(neg,         detail::neg(x),                           T(-1))                              \
-  _(exp,         detail::exp(x),                           y)                                  \
-  _(log,         detail::log(x),                           T(1) / x)                           \
-  _(sqrt,        std::sqrt(x),                             T(0.5) / y)                         \
-  _(rsqrt,       T(1) / std::sqrt(x),                      T(-0.5) * y * y * y)                \
-  _(reciprocal,  T(1) / x,                                 -y * y)                             \
-  _(square,      detail::square(x),                        T(2) * x)                           \
-  _(abs,         detail::abs(x),                           T((x > 0) - (x < 0)))               \
-  _(sin,         std::sin(x),                              std::cos(x))                        \
-  _(cos,         std::cos(x),                              -std::sin(x))                       \
-  _(tanh,        detail::tanh(x),                          T(1) - y * y)                       \
-  _(sigmoid,     detail::sigmoid(x),                       y * (T(1) - y))                     \
-  _(relu,        (x > 0 ? x : x != x ? x : T(0)),          T(!(x <= 0)))                       \
-  _(silu,        x * detail::sigmoid(x),                   detail::silu_derivative(x))         \
-  _(gelu,        detail::gelu(x),                          detail::gelu_derivative(x))         \
-  _(gelu_tanh,   detail::gelu_tanh(x),                     detail::gelu_tanh_derivative(x))    \
-  _(softplus,    detail::softplus(x),                      detail::softplus_derivative(x))     \
-  _(erf,         detail::erf(x),                           detail::erf_derivative(x))          \
-  _(leaky_relu,  (x > 0 ? x : a * x),                      (x > 0 ? T(1) : a))                 \
-  _(pow,         detail::pow(x, a),                        detail::pow_derivative(x, a))       \
-  _(clamp,       (x < a ? a : x > b ? b : x),              T((x >= a) & (x <= b)))
+  _(neg,         detail::neg(x),                          -g)                                  \
+  _(exp,         detail::exp(x),                          g * y)                               \
+  _(log,         detail::log(x),                          g / x)                               \
+  _(sqrt,        std::sqrt(x),                            g * (T(0.5) / y))                    \
+  _(rsqrt,       T(1) / std::sqrt(x),                     g * (T(-0.5) * y * y * y))           \
+  _(reciprocal,  T(1) / x,                                g * (-y * y))                        \
+  _(square,      detail::square(x),                       g * (T(2) * x))                      \
+  _(abs,         detail::abs(x),                          g * T((x > 0) - (x < 0)))            \
+  _(sin,         std::sin(x),                             g * std::cos(x))                     \
+  _(cos,         std::cos(x),                             g * -std::sin(x))                    \
+  _(tanh,        detail::tanh(x),                         g * (T(1) - y * y))                  \
+  _(sigmoid,     detail::sigmoid(x),                      g * (y * (T(1) - y)))                \
+  _(relu,        (x < 0 ? T(0) : x),                     (x <= 0 ? T(0) : g))                 \
+  _(silu,        x * detail::sigmoid(x),                  g * detail::silu_derivative(x))      \
+  _(gelu,        detail::gelu(x),                         g * detail::gelu_derivative(x))      \
+  _(gelu_tanh,   detail::gelu_tanh(x),                    g * detail::gelu_tanh_derivative(x)) \
+  _(softplus,    detail::softplus(x),                     g * detail::softplus_derivative(x))  \
+  _(erf,         detail::erf(x),                          g * detail::erf_derivative(x))       \
+  _(leaky_relu,  (x > 0 ? x : a * x),                     g * (x > 0 ? T(1) : a))              \
+  _(pow,         detail::pow(x, a),                       detail::pow_gradient(g, x, a))       \
+  _(clamp,       (x < a ? a : x > b ? b : x),             ((x >= a) & (x <= b) ? g : T(0)))
 // clang-format on
 
 enum class Unary : std::uint8_t {
-#define EBB_ENUM(name, value, derivative) name,
+#define EBB_ENUM(name, value, gradient) name,
   EBB_UNARY_LIST(EBB_ENUM)
 #undef EBB_ENUM
 };
@@ -44,7 +50,7 @@ std::string_view name_of(Unary function);
 
 // y = function(x; a, b), any shape, float32 or float64 (neg, abs, square, relu, clamp also int64).
 Tensor unary(Unary function, const Tensor& x, double a = 0, double b = 0);
-// grad * d function / dx, from the input x and the value y.
+// The gradient by x, from that by y (`grad`), the input x and the value y.
 Tensor unary_backward(Unary function, const Tensor& grad, const Tensor& x, const Tensor& y,
                       double a = 0, double b = 0);
 

@@ -13,8 +13,8 @@ struct Pool2dOptions {
 };
 
 // Ho = floor((H + 2p - k) / s) + 1. max: padding counts as -infinity; the first maximum in
-// row-major order gets the gradient. avg: padding counts as zeros that are averaged too (PyTorch's
-// count_include_pad).
+// row-major order gets the gradient, or the last NaN if there is one (as in PyTorch). avg: padding
+// counts as zeros that are averaged too (PyTorch's count_include_pad).
 Tensor max_pool2d(const Tensor& x, const Pool2dOptions& options = {});
 Tensor max_pool2d_backward(const Tensor& grad, const Tensor& x, const Pool2dOptions& options = {});
 Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& options = {});

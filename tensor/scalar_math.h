@@ -70,7 +70,7 @@ inline float tanh(float x) {
                s * (0.133314910642f +
                     s * (-0.0537434818217f + s * (0.0206505396153f + s * -0.0057169963191f))));
   const float far = 1.0f - 2.0f / (exp(2.0f * a) + 1.0f);
-  return a < 0.625f ? near : std::copysign(far, x);
+  return std::copysign(a < 0.625f ? near : far, x);
 }
 
 template <class T>
@@ -94,7 +94,10 @@ inline float log_one_plus(float f) {
   return f - s * (f - 2.0f * z * q);
 }
 
-inline double log(double x) { return std::log(x); }
+// <cmath>'s scales a denormal up, which kernels' arithmetic makes zero, and returns a wrong number.
+inline double log(double x) {
+  return x == 0 ? -std::numeric_limits<double>::infinity() : std::log(x);
+}
 
 // x = 2^n m with m in [sqrt(1/2), sqrt(2)): log x = n ln 2 + log m.
 inline float log(float x) {
@@ -201,10 +204,10 @@ T pow(T x, T a) {
   return a == T(0.5) ? std::sqrt(x) : a == T(-0.5) ? T(1) / std::sqrt(x) : std::pow(x, a);
 }
 
-// a x^(a-1), which is 0 for a = 0 even at x = 0.
+// g a x^(a-1), which is 0 for a = 0 whatever x and g are.
 template <class T>
-T pow_derivative(T x, T a) {
-  return a == T(0) ? T(0) : a * pow(x, a - T(1));
+T pow_gradient(T g, T x, T a) {
+  return a == T(0) ? T(0) : g * (a * pow(x, a - T(1)));
 }
 
 }  // namespace ebb::detail

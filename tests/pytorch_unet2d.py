@@ -270,7 +270,8 @@ def compare(program, folder, config, diffusers):
     same = json.loads(Path(f"{folder}/copy/config.json").read_text())
     if any(same[key] != value for key, value in config.items()):
         errors["config.json that was written"] = math.inf
-    return max(errors.items(), key=lambda item: item[1])
+    # A NaN is the largest.
+    return max(errors.items(), key=lambda item: (math.isnan(item[1]), item[1]))
 
 
 def main():

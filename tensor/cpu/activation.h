@@ -11,7 +11,7 @@ template <class T>
 T activate(T x, Activation activation) {
   switch (activation) {
     case Activation::relu:
-      return x > 0 ? x : x != x ? x : T(0);
+      return x < 0 ? T(0) : x;
     case Activation::silu:
       return x / (T(1) + std::exp(-x));
     case Activation::none:

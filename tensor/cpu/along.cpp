@@ -70,7 +70,7 @@ void cumprod_backward(const Tensor& grad, const Tensor& x, const Tensor& y, cons
   });
 }
 
-// Of contiguous columns; a NaN counts as larger than everything.
+// Of contiguous columns; a NaN counts as larger than everything. Stable, for 0 and -0.
 void sort(const Tensor& x, const Along& along, Tensor& out) {
   const std::int64_t n = along.n;
   dispatch_all(x.dtype(), [&](auto zero) {
@@ -79,7 +79,8 @@ void sort(const Tensor& x, const Along& along, Tensor& out) {
     T* to = output<T>(out);
     for_columns(along, [=](std::int64_t first) {
       std::copy(from + first, from + first + n, to + first);
-      std::sort(to + first, to + first + n, [](T a, T b) { return a < b || (a == a && b != b); });
+      std::stable_sort(to + first, to + first + n,
+                       [](T a, T b) { return a < b || (a == a && b != b); });
     });
   });
 }

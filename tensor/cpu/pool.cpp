@@ -62,8 +62,7 @@ void max_pool2d_backward(const Tensor& grad, const Tensor& x, const Pool2dOption
             for (std::int64_t h = down.begin; h < down.end; ++h)
               for (std::int64_t w = across.begin; w < across.end; ++w) {
                 const std::int64_t at = (h * width + w) * channels + c;
-                if (from[at] > from[best] || (from[at] != from[at] && from[best] == from[best]))
-                  best = at;
+                if (from[at] > from[best] || from[at] != from[at]) best = at;
               }
             to[best] += g[(i * columns + j) * channels + c];
           }

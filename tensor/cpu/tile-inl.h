@@ -63,10 +63,12 @@ struct Tile {
 template <class D, class V>
 HWY_INLINE V activate_vector(D d, V x, Activation activation) {
   // Not Max, which keeps a NaN on some processors only.
-  if (activation == Activation::relu) return hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x);
+  if (activation == Activation::relu) return hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x);
   if (activation == Activation::silu) {
-    const V one = hn::Set(d, hn::TFromD<D>(1));
-    return hn::Div(x, hn::Add(one, hn::Exp(d, hn::Neg(x))));
+    using T = hn::TFromD<D>;
+    // Exp is infinite at this limit; far beyond it its exponent wraps around.
+    const V limit = hn::Set(d, sizeof(T) == 4 ? T(104) : T(1000));
+    return hn::Div(x, hn::Add(hn::Set(d, T(1)), hn::Exp(d, hn::Min(limit, hn::Neg(x)))));
   }
   return x;
 }

@@ -1,4 +1,4 @@
-// The functions of EBB_UNARY_LIST and their derivatives: plain loops, compiled for every
+// The functions of EBB_UNARY_LIST and their gradients: plain loops, compiled for every
 // instruction set.
 #include <ebb/tensor/cpu/simd.h>
 #undef HWY_TARGET_INCLUDE
@@ -16,17 +16,17 @@ namespace ebb::cpu {
 namespace HWY_NAMESPACE {
 namespace {  // other files have functions of the same names
 
-#define EBB_FUNCTION(name, value_of, derivative_of)                                       \
-  struct name##_function {                                                                \
-    template <class T>                                                                    \
-    static T value(T x, [[maybe_unused]] T a, [[maybe_unused]] T b) {                     \
-      return value_of;                                                                    \
-    }                                                                                     \
-    template <class T>                                                                    \
-    static T derivative([[maybe_unused]] T x, [[maybe_unused]] T y, [[maybe_unused]] T a, \
-                        [[maybe_unused]] T b) {                                           \
-      return derivative_of;                                                               \
-    }                                                                                     \
+#define EBB_FUNCTION(name, value_of, gradient_of)                                            \
+  struct name##_function {                                                                   \
+    template <class T>                                                                       \
+    static T value(T x, [[maybe_unused]] T a, [[maybe_unused]] T b) {                        \
+      return value_of;                                                                       \
+    }                                                                                        \
+    template <class T>                                                                       \
+    static T gradient(T g, [[maybe_unused]] T x, [[maybe_unused]] T y, [[maybe_unused]] T a, \
+                      [[maybe_unused]] T b) {                                                \
+      return gradient_of;                                                                    \
+    }                                                                                        \
   };
 EBB_UNARY_LIST(EBB_FUNCTION)
 #undef EBB_FUNCTION
@@ -40,18 +40,18 @@ void values(const void* x, double a, double b, void* y, std::int64_t begin, std:
 }
 
 template <class Function, class T>
-void derivatives(const void* grad, const void* x, const void* y, double a, double b, void* out,
-                 std::int64_t begin, std::int64_t end) {
+void gradients(const void* grad, const void* x, const void* y, double a, double b, void* out,
+               std::int64_t begin, std::int64_t end) {
   const T *gs = static_cast<const T*>(grad), *xs = static_cast<const T*>(x),
           *ys = static_cast<const T*>(y);
   T* to = static_cast<T*>(out);
   const T p = convert<T>(a), q = convert<T>(b);
   for (std::int64_t i = begin; i < end; ++i)
-    to[i] = gs[i] * Function::derivative(xs[i], ys[i], p, q);
+    to[i] = Function::gradient(gs[i], xs[i], ys[i], p, q);
 }
 
 using Values = decltype(&values<neg_function, float>);
-using Derivatives = decltype(&derivatives<neg_function, float>);
+using Gradients = decltype(&gradients<neg_function, float>);
 
 // Whether `function` is one that integers have too.
 constexpr bool is_integral(Unary function) {
@@ -63,7 +63,7 @@ Values find_values(Unary function, DType dtype) {
   return dispatch_all(dtype, [&](auto zero) -> Values {
     using T = decltype(zero);
     switch (function) {
-#define EBB_CASE(name, value, derivative)                                  \
+#define EBB_CASE(name, value, gradient)                                    \
   case Unary::name:                                                        \
     if constexpr (std::is_floating_point_v<T> || is_integral(Unary::name)) \
       return values<name##_function, T>;                                   \
@@ -75,12 +75,12 @@ Values find_values(Unary function, DType dtype) {
   });
 }
 
-Derivatives find_derivatives(Unary function, DType dtype) {
-  return dispatch_floating("unary_backward", dtype, [&](auto zero) -> Derivatives {
+Gradients find_gradients(Unary function, DType dtype) {
+  return dispatch_floating("unary_backward", dtype, [&](auto zero) -> Gradients {
     switch (function) {
-#define EBB_CASE(name, value, derivative) \
-  case Unary::name:                       \
-    return derivatives<name##_function, decltype(zero)>;
+#define EBB_CASE(name, value, gradient) \
+  case Unary::name:                     \
+    return gradients<name##_function, decltype(zero)>;
       EBB_UNARY_LIST(EBB_CASE)
 #undef EBB_CASE
     }
@@ -99,7 +99,7 @@ namespace ebb::cpu {
 namespace {
 
 HWY_EXPORT(find_values);
-HWY_EXPORT(find_derivatives);
+HWY_EXPORT(find_gradients);
 
 constexpr std::int64_t grain = 1 << 14;
 
@@ -112,7 +112,7 @@ void unary(Unary function, const Tensor& x, double a, double b, Tensor& out) {
 
 void unary_backward(Unary function, const Tensor& grad, const Tensor& x, const Tensor& y, double a,
                     double b, Tensor& out) {
-  const auto run = EBB_DISPATCH(find_derivatives)(function, x.dtype());
+  const auto run = EBB_DISPATCH(find_gradients)(function, x.dtype());
   parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
     run(grad.raw(), x.raw(), y.raw(), a, b, out.raw(), begin, end);
   });

@@ -110,7 +110,7 @@ struct Convolution {
 
 // Not Max, which keeps a NaN on some processors only.
 HWY_INLINE V at_least(V least, V value) {
-  return hn::IfThenElse(hn::Le(value, least), least, value);
+  return hn::IfThenElse(hn::Lt(value, least), least, value);
 }
 
 // y of one tile, `channels` of them from `first` on, from its m[xi * pitch].

@@ -6,6 +6,8 @@
 #include <random>
 #include <vector>
 
+#include "tests/worse.h"
+
 using namespace ebb;
 using namespace ebb::cpu;
 
@@ -37,7 +39,7 @@ void compare(std::int64_t m, std::int64_t n, std::int64_t k, bool trans_a, bool 
   const double tolerance = (sizeof(T) == 4 ? 1e-6 : 1e-14) * (4 + std::sqrt(double(k)));
   double worst = 0;
   for (std::size_t i = 0; i < want.size(); ++i)
-    worst = std::max(worst, std::abs(double(got[i]) - double(want[i])));
+    worst = test::worse_of(worst, std::abs(double(got[i]) - double(want[i])));
   CHECK(worst <= tolerance);
 }
 

@@ -150,8 +150,8 @@ def tutorial(torch, work, layout, compiled):
 
 
 def unet2d(torch, work, layout, compiled):
-    sys.path.insert(0, str(ROOT / "tests"))
-    from pytorch_unet2d import UNet
+    sys.path.insert(0, str(ROOT / "tests" / "interop"))
+    from unet2d import UNet
     config = work["config"]
     model = UNet(config)
     if layout == "channels_last":

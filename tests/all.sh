@@ -67,6 +67,7 @@ else
   check "clang: build" built clang
   check "clang: suite" build/clang/tests/ebb_tests -sfe="*tests/apps*"
   check "clang, each source alone" sh tests/each_file.sh clang++ tensor autograd nn diffusion apps tests
+  check "other libraries, as far as they are installed" sh tests/compare.sh
   check "consumers" sh tests/consumer/run.sh "$PWD" "$PWD/build/release" all
 fi
 cat "$table"

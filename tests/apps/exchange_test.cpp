@@ -1,5 +1,5 @@
 // ebb import and ebb export, by the program itself. That diffusers' own class computes the same is
-// tests/pytorch_unet2d.py's to say.
+// tests/interop/unet2d.py's to say.
 #include <doctest/doctest.h>
 #include <ebb/apps/png.h>
 #include <ebb/nn/atomic_file.h>

@@ -1,4 +1,4 @@
-// The architecture itself is held to PyTorch by tests/pytorch_unet2d.py.
+// The architecture itself is held to PyTorch by tests/interop/unet2d.py.
 #include <doctest/doctest.h>
 #include <ebb/autograd/ops.h>
 #include <ebb/diffusion/embedding.h>

@@ -1,13 +1,14 @@
-// One case of golden/ops.safetensors as its function sees it.
+// One case of a file of operators as its function sees it.
 #pragma once
 
 #include <ebb/autograd/ops.h>
 
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
-#include "../golden.h"
+#include "tests/reference_file.h"
 
 namespace ebb::test {
 
@@ -16,12 +17,14 @@ using Sizes = std::vector<std::int64_t>;
 // The inputs and arguments of one case. Each must be asked for: what is left over was ignored.
 class OpCase {
  public:
-  OpCase(const Golden& golden, const Json& entry) : args_(entry.at("args")) {
+  OpCase(const ReferenceFile& file, const Json& entry, std::optional<DType> dtype)
+      : args_(entry.at("args")) {
     const std::string prefix = entry.at("name").get<std::string>() + "/in/";
     std::set<std::string> grads;
     for (const Json& name : entry.at("grads")) grads.insert(name);
     for (const Json& name : entry.at("inputs")) {
-      const Tensor& value = golden[prefix + name.get<std::string>()];
+      Tensor value = file[prefix + name.get<std::string>()];
+      if (dtype && value.dtype() != DType::int64) value = value.to(*dtype);
       inputs_.emplace_back(name, Variable(value, grads.count(name) > 0));
     }
   }

@@ -1,5 +1,5 @@
 // Special values along a dimension, in images, losses and cotangents, as PyTorch has them: the rows
-// of special.safetensors (tests/special_values.py says what they are) that special_test.cpp leaves.
+// of special.safetensors (tests/interop/special_values.py says what they are) that special_test.cpp leaves.
 #include <ebb/autograd/ops.h>
 
 #include <cmath>

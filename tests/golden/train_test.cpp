@@ -109,7 +109,7 @@ TEST_CASE("golden train: every loss and the final weights") {
 
 // In float64, as the reference, there is nothing but the arithmetic to differ. In float32 Adam
 // makes whole steps of the rounding of gradients that are nearly zero: PyTorch's own float32 losses
-// are up to 2.4e-3 from its float64 ones (tests/training_reference.py), after the first steps.
+// are up to 2.4e-3 from its float64 ones (tests/interop/training_reference.py), after the first steps.
 TEST_CASE("golden train: other seeds in float64, float32 and with Winograd's convolutions") {
   struct Setting {
     std::string name;

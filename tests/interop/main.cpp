@@ -1,54 +1,115 @@
-// The other half of tests/pytorch_interop.py: makes weights, and runs weights from a file.
-//   ebb_interop init MODEL SEED WEIGHTS
-//   ebb_interop forward MODEL WEIGHTS INPUTS OUTPUTS
-// MODEL is simple or conditional, with "-sinusoidal" or without. INPUTS holds x (N, C, H, W),
-// t (N) and perhaps labels (N); OUTPUTS gets y (N, C, H, W).
-#include <ebb/autograd/variable.h>
-#include <ebb/diffusion/tutorial_unet.h>
+// This library's half of the comparisons with others, whose other halves are the scripts here.
+//   ebb_interop init MODEL SEED WEIGHTS              makes weights of a tutorial's U-Net
+//   ebb_interop forward MODEL WEIGHTS INPUTS OUTPUTS runs it
+//   ebb_interop unet2d FOLDER INPUTS OUTPUTS         runs a UNet2D, forward and backward
+//   ebb_interop operators FILE DTYPE OUTPUTS         runs the cases of operators.py
+//   ebb_interop samplers FILE                        runs the cases of samplers.py
+// MODEL is simple or conditional, with "-sinusoidal" or without.
+#include <ebb/apps/unet2d_json.h>
+#include <ebb/autograd/ops.h>
 #include <ebb/nn/safetensors.h>
-#include <ebb/tensor/layout.h>
 
 #include <cstdio>
-#include <memory>
+#include <map>
+
+#include "tests/golden/operators.h"
+#include "tests/interop/networks.h"
+#include "tests/interop/sampler_case.h"
 
 using namespace ebb;
 
 namespace {
 
-constexpr std::int64_t channels = 3, classes = 5;
+using Arguments = std::vector<std::string>;
 
-std::unique_ptr<Model> make_model(std::string_view name, std::uint64_t seed) {
-  PhiloxGenerator generator(seed);
-  TutorialUNetOptions options{.channels = channels};
-  if (name.ends_with("-sinusoidal")) options.time_features = 64;
-  if (name.starts_with("simple")) return std::make_unique<SimpleUNet>(options, generator);
-  check(name.starts_with("conditional"), "no model is called '{}'", name);
-  return std::make_unique<ConditionalUNet>(classes, options, generator);
+void init(const Arguments& arguments) {
+  const std::unique_ptr<Model> model = test::make_tutorial_unet(arguments[0], std::stoull(arguments[1]));
+  write_safetensors(arguments[2], state_dict(*model));
 }
 
-void run(const std::vector<std::string>& arguments) {
-  check(arguments.size() >= 4, "usage: ebb_interop init|forward MODEL ...");
-  if (arguments[0] == "init") {
-    const std::unique_ptr<Model> model = make_model(arguments[1], std::stoull(arguments[2]));
-    write_safetensors(arguments[3], state_dict(*model));
-    return;
-  }
-  check(arguments[0] == "forward" && arguments.size() == 5,
-        "usage: ebb_interop forward MODEL WEIGHTS INPUTS OUTPUTS");
-  const std::unique_ptr<Model> model = make_model(arguments[1], 0);
-  load_state_dict(*model, read_safetensors(arguments[2]).tensors);
-  const Safetensors inputs = read_safetensors(arguments[3]);
+// INPUTS holds x (N, C, H, W), t (N) and perhaps labels (N); OUTPUTS gets y (N, C, H, W).
+void forward(const Arguments& arguments) {
+  const std::unique_ptr<Model> model = test::make_tutorial_unet(arguments[0], 0);
+  load_state_dict(*model, read_safetensors(arguments[1]).tensors);
+  const Safetensors inputs = read_safetensors(arguments[2]);
   const NoGrad no_grad;
   const Tensor labels = inputs.contains("labels") ? inputs["labels"] : Tensor();
   const Variable y = (*model)(nchw_to_nhwc(inputs["x"]), inputs["t"], labels);
-  write_safetensors(arguments[4], {{"y", nhwc_to_nchw(y.value())}});
+  write_safetensors(arguments[3], {{"y", nhwc_to_nchw(y.value())}});
 }
+
+// The model in FOLDER (as diffusers saves it) on `sample` (N, C, H, W), `timestep` (N) and, if
+// there, `labels` of INPUTS. OUTPUTS gets the result `sample` and `grad.NAME`, the gradients of
+// sum(sample * cotangent); FOLDER/copy the model, written back.
+void unet2d(const Arguments& arguments) {
+  const apps::DiffusersModel read = apps::read_diffusers_model(arguments[0]);
+  UNet2D& model = *read.unet;
+  const Safetensors given = read_safetensors(arguments[1]);
+  Variable x(nchw_to_nhwc(given["sample"]), /*requires_grad=*/true);
+  const Variable y =
+      model(x, given["timestep"], given.contains("labels") ? given["labels"] : Tensor());
+  std::vector<NamedTensor> results{{"sample", nhwc_to_nchw(y.value())}};
+  y.backward(nchw_to_nhwc(given["cotangent"]));
+  results.push_back({"grad.sample", nhwc_to_nchw(x.grad())});
+  for (const NamedParameter& p : named_parameters(model))
+    if (p.variable.grad().defined()) results.push_back({"grad." + p.name, p.variable.grad()});
+  write_safetensors(arguments[2], results);
+  apps::write_diffusers_model(read, arguments[0] + "/copy");
+}
+
+void operators(const Arguments& arguments) {
+  const test::ReferenceFile file(arguments[0]);
+  const DType dtype = arguments[1] == "float64" ? DType::float64 : DType::float32;
+  std::vector<NamedTensor> results;
+  for (const test::Json& entry : file.cases) {
+    const auto name = entry.at("name").get<std::string>();
+    try {
+      const test::OperatorRun run = test::run_operator(file, entry, dtype);
+      for (std::size_t i = 0; i < run.outputs.size(); ++i)
+        results.push_back(
+            {fmt::format("{}/out/{}", name, i), run.outputs[i].value()});
+      for (const auto& [input, variable] : run.inputs)
+        if (variable.requires_grad())
+          results.push_back({name + "/grad/" + input, variable.grad()});
+    } catch (const Error& error) {
+      throw Error(fmt::format("{}: {}", entry.dump(), error.what()));
+    }
+  }
+  write_safetensors(arguments[2], results);
+}
+
+void samplers(const Arguments& arguments) {
+  const test::ReferenceFile file(arguments[0]);
+  int failed = 0;
+  for (const test::Json& entry : file.cases) {
+    const double error = test::sampler_case_error(file, entry);
+    const bool ok = error <= entry.at("tolerance").get<double>();
+    failed += !ok;
+    fmt::print("{} {}: {:.1e}\n", ok ? "ok  " : "FAIL", entry.at("name").get<std::string>(), error);
+  }
+  check(failed == 0, "{} of {} samplers' runs differ", failed, file.cases.size());
+}
+
+struct Command {
+  std::size_t arguments;
+  void (*run)(const Arguments&);
+};
+const std::map<std::string, Command> commands{{"init", {3, init}},
+                                              {"forward", {4, forward}},
+                                              {"unet2d", {3, unet2d}},
+                                              {"operators", {3, operators}},
+                                              {"samplers", {1, samplers}}};
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  const auto command = commands.find(argc > 1 ? argv[1] : "");
+  if (command == commands.end() || command->second.arguments + 2 != std::size_t(argc)) {
+    std::fprintf(stderr, "usage: ebb_interop init|forward|unet2d|operators|samplers ...\n");
+    return 2;
+  }
   try {
-    run({argv + 1, argv + argc});
+    command->second.run({argv + 2, argv + argc});
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "ebb_interop: %s\n", error.what());

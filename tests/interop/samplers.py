@@ -16,7 +16,6 @@ import types
 import numpy as np
 import torch
 
-sys.path.insert(0, __file__.rsplit("/", 2)[0])
 from torch_safetensors import write_cases
 
 WEIGHTS = [0.5, 0.3, 0.2]

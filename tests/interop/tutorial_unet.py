@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Weights go both ways between this library and PyTorch.
 
-usage: pytorch_interop.py EBB_INTEROP
+usage: tutorial_unet.py EBB_INTEROP
 
 For each of the tutorial's models: weights that ebb_interop made are loaded into PyTorch's classes,
 weights that PyTorch made are loaded by ebb_interop, and each time both run on the same inputs.
@@ -16,7 +16,7 @@ try:
     import torch
     from torch import nn
 except ImportError:
-    print(f"pytorch_interop: skipped, {sys.executable} has no torch")
+    print(f"tutorial_unet: skipped, {sys.executable} has no torch")
     sys.exit(77)
 
 from torch_safetensors import read_safetensors, write_safetensors
@@ -32,8 +32,8 @@ class SinusoidalTime(nn.Sequential):
 
     def forward(self, t):
         half = FEATURES // 2
-        frequencies = torch.exp(-math.log(10000.0) * torch.arange(half) / half)
-        angles = t.float()[:, None] * frequencies[None]
+        frequencies = torch.exp(-math.log(10000.0) * torch.arange(half, dtype=t.dtype) / half)
+        angles = t[:, None] * frequencies[None]
         return super().forward(torch.cat([angles.cos(), angles.sin()], dim=1))
 
 
@@ -42,7 +42,7 @@ class RawTime(nn.Linear):
         super().__init__(1, width)
 
     def forward(self, t):
-        return super().forward(t.float()[:, None])
+        return super().forward(t[:, None])
 
 
 class TutorialUNet(nn.Module):

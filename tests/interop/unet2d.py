@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """UNet2D against the same network in PyTorch: output and every gradient within 1e-4.
 
-usage: pytorch_unet2d.py EBB_UNET2D [--diffusers]
+usage: unet2d.py EBB_INTEROP [--diffusers]
 
 The network is stated here in plain PyTorch. With --diffusers the class UNet2DModel of Hugging
 Face's library, if this Python has it, is run instead. Exit code 77 (skipped) without torch.
@@ -18,7 +18,7 @@ try:
     import torch.nn.functional as F
     from torch import nn
 except ImportError:
-    print(f"pytorch_unet2d: skipped, {sys.executable} has no torch")
+    print(f"unet2d: skipped, {sys.executable} has no torch")
     sys.exit(77)
 
 from torch_safetensors import read_safetensors, write_safetensors
@@ -166,8 +166,8 @@ class UNet(nn.Module):
 
     def embed(self, t, labels):
         half = self.c["block_out_channels"][0] // 2
-        exponent = -math.log(10000) * torch.arange(half) / (half - self.c["freq_shift"])
-        angle = t.float()[:, None] * torch.exp(exponent)
+        exponent = -math.log(10000) * torch.arange(half, dtype=t.dtype) / (half - self.c["freq_shift"])
+        angle = t[:, None] * torch.exp(exponent)
         parts = [angle.sin(), angle.cos()]
         emb = torch.cat(parts[::-1] if self.c["flip_sin_to_cos"] else parts, dim=1)
         emb = self.time_embedding["linear_2"](F.silu(self.time_embedding["linear_1"](emb)))
@@ -255,7 +255,7 @@ def compare(program, folder, config, diffusers):
     write_safetensors(f"{folder}/diffusion_pytorch_model.safetensors", model.state_dict())
     inputs, outputs = f"{folder}/in.safetensors", f"{folder}/out.safetensors"
     write_safetensors(inputs, given)
-    subprocess.run([program, folder, inputs, outputs], check=True)
+    subprocess.run([program, "unet2d", folder, inputs, outputs], check=True)
 
     results = read_safetensors(outputs)
     errors = {"sample": worst(results["sample"], y)}

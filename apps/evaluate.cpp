@@ -4,7 +4,7 @@
 #include <ebb/apps/grid.h>
 #include <ebb/apps/progress.h>
 #include <ebb/apps/run_folder.h>
-#include <ebb/apps/sampling.h>
+#include <ebb/apps/sampler_flags.h>
 #include <ebb/apps/sweep.h>
 #include <ebb/nn/atomic_file.h>
 #include <ebb/tensor/layout.h>
@@ -18,10 +18,10 @@ namespace {
 using Json = nlohmann::json;
 
 struct EvaluateOptions {
-  SampleRequest request;
+  SamplerFlags sampler;
   JudgeOptions judge;
   SweepOptions sweep;
-  std::string run, out, spacing, weights = "ema";
+  std::string run, out, weights = "ema";
   std::int64_t checkpoint = -1;
 };
 
@@ -69,10 +69,10 @@ double share_below(const Neighbours& neighbours, double limit) {
   return count / static_cast<double>(neighbours.distance.size());
 }
 
-void evaluate_samples(const EvaluateOptions& options, const RunFolder& run,
+void evaluate_samples(const EvaluateOptions& options, const RunFolder& run, const RunConfig& config,
                       const Evaluation& evaluation, Json json) {
   const std::unique_ptr<Model> model = run.load_model(weights_of(options), options.checkpoint);
-  const Tensor samples = draw_for(evaluation, *model, run.config(), options.request);
+  const Tensor samples = draw_for(evaluation, *model, config, options.sampler.request);
   json["samples"] = to_json(evaluation.measure(samples));
   json["floor"] = to_json(evaluation.floor());
 
@@ -97,15 +97,15 @@ void evaluate_samples(const EvaluateOptions& options, const RunFolder& run,
 
 void evaluate(EvaluateOptions& options) {
   const bool sweeps = !options.sweep.over.empty();
-  SampleRequest& request = options.request;
+  SampleRequest& request = options.sampler.request;
+  const RunFolder run = RunFolder::open(options.run);
+  RunConfig config = run.config();
+  settle(options.sampler, config);
   try {
-    find_sampler(request.sampler);
-    if (!options.spacing.empty()) request.spacing = parse_spacing(options.spacing);
     for (const std::string& name : options.sweep.samplers) find_sampler(name);
   } catch (const Error& error) {
     throw UsageError(error.what());
   }
-  const RunFolder run = RunFolder::open(options.run);
   if (options.checkpoint < 0) options.checkpoint = run.newest_checkpoint();
   if (options.out.empty())
     options.out =
@@ -131,10 +131,10 @@ void evaluate(EvaluateOptions& options) {
                      100 * *evaluation.judge_accuracy(), evaluation.judge_file()));
   }
   if (sweeps)
-    run_sweep(options.sweep, run, weights_of(options), evaluation, request, options.checkpoint,
-              json, options.out);
+    run_sweep(options.sweep, run, config, weights_of(options), evaluation, request,
+              options.checkpoint, json, options.out);
   else
-    evaluate_samples(options, run, evaluation, json);
+    evaluate_samples(options, run, config, evaluation, json);
 }
 
 }  // namespace
@@ -142,19 +142,15 @@ void evaluate(EvaluateOptions& options) {
 void add_evaluate_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("evaluate", "How good a run's samples are");
   const auto o = std::make_shared<EvaluateOptions>();
-  o->request.count = 1000;
+  o->sampler.request.count = 1000;
   o->judge.cache = default_cache();
   command->option_defaults()->always_capture_default();
   command->add_option("RUN", o->run, "Folder of the run")->required();
-  command->add_option("--count", o->request.count, "Samples; compare at equal numbers only")
+  command->add_option("--count", o->sampler.request.count, "Samples; compare at equal numbers only")
       ->check(CLI::Range(10, 1'000'000));
-  command->add_option("--sampler", o->request.sampler, "As in ebb sample");
-  command->add_option("--steps", o->request.steps, "Steps of the sampler");
-  command->add_option("--spacing", o->spacing, "As in ebb sample");
-  command->add_option("--guidance", o->request.guidance, "1: the classes as they are");
-  command->add_option("--seed", o->request.seed, "Of the samples and the real images chosen");
-  command->add_option("--batch", o->request.batch, "Images drawn at a time; changes no image")
-      ->check(CLI::Range(1, 100'000));
+  add_sampler_flags(*command, o->sampler);
+  command->add_option("--seed", o->sampler.request.seed,
+                      "Of the samples and the real images chosen");
   command->add_option("--checkpoint", o->checkpoint, "Step of the checkpoint; -1: the newest");
   command->add_option("--weights", o->weights, "ema (average) or raw")
       ->check(CLI::IsMember({"ema", "raw"}));

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 struct ImportOptions {
   RunConfig config;
-  std::string model, out, prediction = "epsilon";
+  std::string model, out, prediction = "epsilon", shift = "1";
 };
 
 struct ExportOptions {
@@ -58,6 +58,7 @@ void import_model(ImportOptions& options) {
         options.model, config.unet.in_channels, config.unet.out_channels);
   config.objective.prediction = parse_prediction(options.prediction);
   config.image = image_of(options, model);
+  config.shift = parse_shift(options.shift, config);
   make_model(config);  // what it cannot take is said before anything is written
   const Trainer trainer(named_parameters(*model.unet),
                         diffusion_objective(*model.unet, make_path(config), config.objective),
@@ -100,6 +101,9 @@ void add_import_command(CLI::App& app) {
       ->check(CLI::Range(1, 100'000));
   command->add_option("--prediction", o->prediction, "What it predicts")
       ->check(CLI::IsMember({"epsilon", "x0", "v", "flow"}));
+  command->add_flag("--zero-terminal-snr", o->config.zero_terminal_snr,
+                    "The schedule was stretched to end in pure noise");
+  command->add_option("--shift", o->shift, "Of schedule flow: a number, or dynamic, by image size");
   command->add_option("--data", o->config.data.data, "Images to train it on, as in ebb train");
   command
       ->add_option("--data-dir", o->config.data.folder, "Folder of the files of mnist or cifar10")

@@ -4,6 +4,7 @@
 #include <ebb/apps/grid.h>
 #include <ebb/apps/progress.h>
 #include <ebb/apps/run_folder.h>
+#include <ebb/apps/sampler_flags.h>
 #include <ebb/nn/npy.h>
 #include <ebb/tensor/layout.h>
 
@@ -14,13 +15,9 @@ namespace ebb::apps {
 namespace {
 
 struct SampleOptions {
-  SampleRequest request;
+  SamplerFlags sampler;
   EditOptions edit;
-  std::string run, out = "samples.png", trajectory, classes, negative, spacing, clip = "range";
-  std::string shift;  // empty: the run's
-  bool zero_terminal_snr = false;
-  std::vector<double> guidance_interval;
-  std::string weights = "ema";
+  std::string run, out = "samples.png", trajectory, classes, negative, weights = "ema";
   std::int64_t checkpoint = -1, columns = 0;
 };
 
@@ -74,17 +71,10 @@ void sample(SampleOptions& options) {
   const std::string end = std::filesystem::path(options.out).extension().string();
   check_usage(end == ".png" || end == ".npy", "--out {}: give a name that ends in .png or .npy",
               options.out);
-  SampleRequest& request = options.request;
-  try {
-    find_sampler(request.sampler);
-    if (!options.spacing.empty()) request.spacing = parse_spacing(options.spacing);
-  } catch (const Error& error) {
-    throw UsageError(error.what());
-  }
+  SampleRequest& request = options.sampler.request;
   const RunFolder run = RunFolder::open(options.run);
-  request.clip.kind = options.clip == "none"    ? Clip::Kind::none
-                      : options.clip == "range" ? Clip::Kind::range
-                                                : Clip::Kind::dynamic;
+  RunConfig config = run.config();
+  settle(options.sampler, config);
   const auto weights = options.weights == "raw" ? RunFolder::Weights::raw : RunFolder::Weights::ema;
   const std::unique_ptr<Model> model = run.load_model(weights, options.checkpoint);
   if (!options.classes.empty() || model->num_classes() > 0)
@@ -93,12 +83,6 @@ void sample(SampleOptions& options) {
 
   if (!options.negative.empty())
     request.negative_labels = parse_classes(options.negative, model->num_classes());
-  if (!options.guidance_interval.empty())
-    request.guidance_interval = {options.guidance_interval[0], options.guidance_interval[1]};
-
-  RunConfig config = run.config();
-  if (!options.shift.empty()) config.shift = parse_shift(options.shift, config);
-  config.zero_terminal_snr |= options.zero_terminal_snr;
   const Editing editing(options.edit, request, config);
 
   catch_interrupts();
@@ -128,64 +112,21 @@ void sample(SampleOptions& options) {
 void add_sample_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("sample", "Draw images from a trained model");
   const auto o = std::make_shared<SampleOptions>();
-  o->request.guidance = 2;
-  o->request.count = 100;
+  o->sampler.request.guidance = 2;
+  o->sampler.request.count = 100;
   command->option_defaults()->always_capture_default();
   command->add_option("RUN", o->run, "Folder of the run");
   command->add_option("--out", o->out,
                       "Grid of images (.png), or raw images in [-1, 1] (.npy) and their labels");
-  command->add_option("--sampler", o->request.sampler, "Its name; \"list\" shows them all");
-  command->add_option("--steps", o->request.steps, "Steps of the sampler");
-  command->add_option("--spacing", o->spacing,
-                      "Times: trailing, leading, linspace, leading_multistep, "
-                      "linspace_multistep, karras, exponential, beta, ays_sd, ays_sdxl, ays_svd "
-                      "(default: the sampler's usual)");
-  TimeGridOptions& grid = o->request.grid;
-  command
-      ->add_option("--steps-offset", grid.steps_offset,
-                   "Added to the times of leading and leading_multistep")
-      ->check(CLI::NonNegativeNumber);
-  command
-      ->add_option("--sigma-min", grid.sigma_min,
-                   "Least sigma / alpha of karras, exponential and beta (default: the path's)")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--sigma-max", grid.sigma_max, "Largest of them")->check(CLI::PositiveNumber);
-  command->add_flag("--round-times", grid.round_times,
-                    "Tell the model whole times where the spacing is one of sigma");
-  command
-      ->add_option_function<std::string>(
-          "--final-alpha-bar",
-          [&grid](const std::string& end) { grid.end_at_first = end == "first"; },
-          "Where sampling ends: one (clean images, the default) or first (the schedule's first)")
-      ->check(CLI::IsMember({"one", "first"}));
-  command->add_flag("--zero-terminal-snr", o->zero_terminal_snr,
-                    "Stretch the run's schedule to end in pure noise");
-  command->add_option("--shift", o->shift,
-                      "Of schedule flow: a number, or dynamic, by image size (default: the run's)");
-  command->add_option("--lower-order-final", o->request.settings.lower_order_final,
-                      "Lower the order of dpmpp, unipc, deis in the last steps (true, false)");
-  command->add_option("--eta", o->request.settings.eta, "Noise of ddim and the ancestral samplers");
-  command->add_option("--churn", o->request.settings.churn, "Noise of heun and edm_euler");
-  command->add_option("--guidance", o->request.guidance,
-                      "1: the classes as they are; more: clearer and less varied");
-  command->add_option("--guidance-rescale", o->request.guidance_rescale,
-                      "Share of the guided output brought back to the size of the plain one");
-  command
-      ->add_option("--guidance-interval", o->guidance_interval,
-                   "Guide only where sigma / alpha is in LOW,HIGH (default: everywhere)")
-      ->delimiter(',')
-      ->expected(2);
+  add_sampler_flags(*command, o->sampler);
   command->add_option("--negative", o->negative,
                       "Class numbers to be guided away from, in turn (default: no class)");
   command->add_option("--classes", o->classes, "Class numbers, in turn: 0-9, 3,5 (default: all)");
-  command->add_option("--count", o->request.count, "Images")->check(CLI::Range(1, 10'000'000));
-  command->add_option("--seed", o->request.seed, "Image i is a function of the seed and i");
-  command->add_option("--first", o->request.first_index, "Number of the first image")
+  command->add_option("--count", o->sampler.request.count, "Images")
+      ->check(CLI::Range(1, 10'000'000));
+  command->add_option("--seed", o->sampler.request.seed, "Image i is a function of the seed and i");
+  command->add_option("--first", o->sampler.request.first_index, "Number of the first image")
       ->check(CLI::NonNegativeNumber);
-  command->add_option("--batch", o->request.batch, "Images drawn at a time; changes no image")
-      ->check(CLI::Range(1, 100'000));
-  command->add_option("--clip", o->clip, "Of the predicted image: none, range, dynamic")
-      ->check(CLI::IsMember({"none", "range", "dynamic"}));
   command->add_option("--weights", o->weights, "ema (average) or raw")
       ->check(CLI::IsMember({"ema", "raw"}));
   command->add_option("--checkpoint", o->checkpoint, "Step of the checkpoint; -1: the newest");
@@ -205,7 +146,7 @@ void add_sample_command(CLI::App& app) {
   command->add_flag("--reconstruct", o->edit.reconstruct,
                     "Image to noise and back; best with --guidance 1 --clip none");
   command->callback([o] {
-    if (o->request.sampler == "list")
+    if (o->sampler.request.sampler == "list")
       list_samplers();
     else
       sample(*o);

@@ -56,11 +56,12 @@ std::vector<Json> over_guidance(const SweepOptions& options, const Evaluation& e
   return rows;
 }
 
-std::vector<Json> over_checkpoints(const RunFolder& run, RunFolder::Weights weights,
-                                   const Evaluation& evaluation, const SampleRequest& request) {
+std::vector<Json> over_checkpoints(const RunFolder& run, const RunConfig& config,
+                                   RunFolder::Weights weights, const Evaluation& evaluation,
+                                   const SampleRequest& request) {
   std::vector<Json> rows;
   for (const std::int64_t step : run.checkpoints())
-    rows.push_back(row(evaluation, *run.load_model(weights, step), run.config(), request,
+    rows.push_back(row(evaluation, *run.load_model(weights, step), config, request,
                        {{"step", step}, {"minutes", run.seconds_at(step) / 60}}));
   return rows;
 }
@@ -147,17 +148,16 @@ Tensor draw_for(const Evaluation& evaluation, const Model& model, const RunConfi
   });
 }
 
-void run_sweep(const SweepOptions& options, const RunFolder& run, RunFolder::Weights weights,
-               const Evaluation& evaluation, SampleRequest request, std::int64_t checkpoint,
-               Json head, const std::string& out) {
+void run_sweep(const SweepOptions& options, const RunFolder& run, const RunConfig& config,
+               RunFolder::Weights weights, const Evaluation& evaluation, SampleRequest request,
+               std::int64_t checkpoint, Json head, const std::string& out) {
   std::vector<Json> rows;
   if (options.over == "checkpoints") {
-    rows = over_checkpoints(run, weights, evaluation, request);
+    rows = over_checkpoints(run, config, weights, evaluation, request);
   } else {
     const std::unique_ptr<Model> model = run.load_model(weights, checkpoint);
-    rows = options.over == "steps"
-               ? over_steps(options, evaluation, *model, run.config(), request)
-               : over_guidance(options, evaluation, *model, run.config(), request);
+    rows = options.over == "steps" ? over_steps(options, evaluation, *model, config, request)
+                                   : over_guidance(options, evaluation, *model, config, request);
   }
   head["sweep"] = options.over;
   head["floor"] = to_json(evaluation.floor());

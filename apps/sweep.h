@@ -21,10 +21,10 @@ nlohmann::json to_json(const Figures& figures);
 Tensor draw_for(const Evaluation& evaluation, const Model& model, const RunConfig& config,
                 SampleRequest request);
 
-// Draws samples as `request` says but for what is swept over, and writes `out` (.json): `head`,
+// Draws samples by `config` and as `request` says but for what is swept over, and writes `out` (.json): `head`,
 // "floor" and "rows", one a point. Beside it the plot (.png).
-void run_sweep(const SweepOptions& options, const RunFolder& run, RunFolder::Weights weights,
-               const Evaluation& evaluation, SampleRequest request, std::int64_t checkpoint,
-               nlohmann::json head, const std::string& out);
+void run_sweep(const SweepOptions& options, const RunFolder& run, const RunConfig& config,
+               RunFolder::Weights weights, const Evaluation& evaluation, SampleRequest request,
+               std::int64_t checkpoint, nlohmann::json head, const std::string& out);
 
 }  // namespace ebb::apps

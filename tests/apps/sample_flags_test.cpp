@@ -117,4 +117,36 @@ TEST_CASE("ebb train: shift and zero terminal SNR are kept by the run") {
                 "says nothing of epsilon");
 }
 
+TEST_CASE("ebb evaluate draws by the flags of ebb sample, and ebb import keeps the path's") {
+  using namespace sample_flags;
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  succeed(train(run, {"--schedule", "flow", "--prediction", "flow"}));
+  const auto distance = [&](const Arguments& more) {
+    succeed(Arguments{"evaluate", run, "--cache", folder / "cache", "--count", "12", "--steps", "3",
+                      "--judge-steps", "2", "--out", folder / "e.json"} +
+            more);
+    std::ifstream file(folder / "e.json");
+    return nlohmann::json::parse(file)["samples"]["nearest_distance"].get<double>();
+  };
+  const double plain = distance({});
+  for (const Arguments& flags :
+       std::vector<Arguments>{{"--shift", "3"}, {"--clip", "none"}, {"--eta", "1"}}) {
+    CAPTURE(flags[0]);
+    CHECK(distance(flags) != plain);
+  }
+  check_refused({"evaluate", run, "--zero-terminal-snr"}, 2, "ends in pure noise as it is");
+  check_refused({"evaluate", run, "--spacing", "none"}, 2, "none");
+
+  succeed({"export", run, "--out", folder / "model"});
+  succeed({"import", folder / "model", "--out", folder / "again", "--schedule", "flow",
+           "--prediction", "flow", "--shift", "dynamic"});
+  CHECK(config_of(folder / "again").at("shift").get<double>() > 1);
+  succeed({"import", folder / "model", "--out", folder / "zero", "--prediction", "v",
+           "--zero-terminal-snr"});
+  CHECK(config_of(folder / "zero").at("zero_terminal_snr") == true);
+  check_refused({"import", folder / "model", "--out", folder / "x", "--shift", "2"}, 2,
+                "only flow does");
+}
+
 }  // namespace ebb::test

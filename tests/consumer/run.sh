@@ -86,15 +86,20 @@ for compiler in g++ clang++; do
     done
     refused "$compiler" "$standard" "$static"
   done
-  git clone -q "$source" "$folder/clone"
-  project fetched "-DEBB_REPOSITORY=$folder/clone" "-DCMAKE_CXX_COMPILER=$compiler" \
-    -DCMAKE_CXX_STANDARD=23 -DCMAKE_UNITY_BUILD=ON
-  rm -rf "$folder/clone"
-  project inside "-DEBB_SOURCE=$source" "-DCMAKE_CXX_COMPILER=$compiler" \
-    -DCMAKE_CXX_STANDARD=20 -DCMAKE_UNITY_BUILD=ON -DBUILD_SHARED_LIBS=ON
 done
-echo "== each header alone"
-(cd "$static/include" && find ebb -name '*.h') | while read -r header; do
-  echo "#include <$header>" |
-    c++ -std=c++20 -Wall -Wextra -Werror -fsyntax-only -x c++ "-I$static/include" - || exit 1
+git clone -q "$source" "$folder/clone"
+for compiler in g++ clang++; do
+  for standard in 20 23; do
+    for shared_libs in OFF ON; do
+      set -- "-DCMAKE_CXX_COMPILER=$compiler" "-DCMAKE_CXX_STANDARD=$standard" \
+        "-DBUILD_SHARED_LIBS=$shared_libs" -DCMAKE_UNITY_BUILD=ON
+      project inside "-DEBB_SOURCE=$source" "$@"
+      project fetched "-DEBB_REPOSITORY=$folder/clone" "$@"
+    done
+    echo "== each header alone: $compiler $standard"
+    (cd "$static/include" && find ebb -name '*.h') | while read -r header; do
+      echo "#include <$header>" | "$compiler" "-std=c++$standard" -Wall -Wextra -Werror \
+        -fsyntax-only -x c++ "-I$static/include" - || exit 1
+    done
+  done
 done

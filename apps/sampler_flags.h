@@ -1,0 +1,26 @@
+// What the commands that draw samples are told about drawing them.
+#pragma once
+
+#include <ebb/apps/sampling.h>
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace ebb::apps {
+
+struct SamplerFlags {
+  SampleRequest request;
+  std::string spacing, shift, clip = "range";  // an empty one: the sampler's, the run's
+  bool zero_terminal_snr = false;
+  std::vector<double> guidance_interval;
+};
+
+// Options from --sampler to --clip, --seed and --batch. `flags` must outlive `command`.
+void add_sampler_flags(CLI::App& command, SamplerFlags& flags);
+
+// Puts what is text or of the path into `flags.request` and `config`. A sampler, spacing or shift
+// that is none, or does not fit the run's path, is a UsageError.
+void settle(SamplerFlags& flags, RunConfig& config);
+
+}  // namespace ebb::apps

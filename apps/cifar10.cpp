@@ -1,9 +1,7 @@
 #include <ebb/apps/dataset.h>
+#include <ebb/nn/input_file.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 
 namespace ebb::apps {
 namespace {
@@ -12,17 +10,16 @@ constexpr std::int64_t side = 32, plane = side * side, record = 1 + 3 * plane;
 
 void read_records(const std::string& path, const DatasetOptions& options,
                   std::vector<std::uint8_t>& pixels, std::vector<std::uint8_t>& labels) {
-  std::ifstream file(path, std::ios::binary);
-  check(file.is_open(), "{}: cannot open it: {}; cifar10 needs the binary version's files", path,
-        std::strerror(errno));
-  const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(path));
+  check(std::filesystem::exists(path), "{}: there is none; cifar10 needs the binary version's files",
+        path);
+  InputFile file(path);
+  const auto bytes = static_cast<std::int64_t>(file.size());
   check(bytes > 0 && bytes % record == 0,
         "{}: {} bytes are no whole number of records of {}; download it again (binary version)",
         path, bytes, record);
   std::vector<std::uint8_t> data(record);
   for (std::int64_t i = 0; i < bytes / record; ++i) {
-    file.read(reinterpret_cast<char*>(data.data()), record);
-    check(file.good(), "{}: cannot read all of it: {}", path, std::strerror(errno));
+    file.read(data.data(), record);
     check(data[0] < 10, "{}: image {} has label {}, there are 10 classes; download it again", path,
           i, data[0]);
     labels.push_back(data[0]);

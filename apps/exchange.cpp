@@ -59,11 +59,13 @@ void import_model(ImportOptions& options) {
   config.objective.prediction = parse_prediction(options.prediction);
   config.image = image_of(options, model);
   config.shift = parse_shift(options.shift, config);
+  if (!model.unet->has_null_class()) config.objective.label_dropout = 0;
   make_model(config);  // what it cannot take is said before anything is written
   const Trainer trainer(named_parameters(*model.unet),
                         diffusion_objective(*model.unet, make_path(config), config.objective),
                         config.training);
   const RunFolder run = RunFolder::create(options.out, config);
+  const RunLock lock = run.lock();
   run.save_checkpoint(trainer, /*seconds=*/0, /*keep=*/1);
   print("{}\n", run.path());
 }

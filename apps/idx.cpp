@@ -1,4 +1,6 @@
 #include <ebb/apps/dataset.h>
+#include <ebb/nn/input_file.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -15,7 +17,10 @@ constexpr std::string_view mend = "download it again";
 // Bytes of a file, gzipped or not.
 class GzipFile {
  public:
-  explicit GzipFile(const std::string& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
+  explicit GzipFile(const std::string& path) : path_(path) {
+    const int descriptor = InputFile(path).release();
+    file_ = gzdopen(descriptor, "rb");
+    if (!file_) ::close(descriptor);
     check(file_ != nullptr, "{}: cannot open it: {}", path, std::strerror(errno));
     gzbuffer(file_, 1 << 17);
   }

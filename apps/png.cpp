@@ -1,6 +1,8 @@
 #include <ebb/apps/png.h>
 #include <ebb/nn/atomic_file.h>
+#include <ebb/nn/input_file.h>
 #include <png.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csetjmp>
@@ -87,7 +89,10 @@ bool write_rows(Codec& codec, std::string& bytes, const Image& image, int color)
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
 File open_png(const std::string& path) {
-  File file(std::fopen(path.c_str(), "rb"), std::fclose);
+  InputFile opened(path);
+  const int descriptor = opened.release();
+  File file(::fdopen(descriptor, "rb"), std::fclose);
+  if (!file) ::close(descriptor);
   check(file != nullptr, "{}: cannot open it: {}", path, std::strerror(errno));
   png_byte signature[8];
   const bool is_png = std::fread(signature, 1, 8, file.get()) == 8 &&

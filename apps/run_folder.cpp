@@ -1,6 +1,7 @@
+#include <ebb/apps/console.h>
 #include <ebb/apps/run_folder.h>
 #include <ebb/nn/atomic_file.h>
-#include <ebb/nn/safetensors.h>
+#include <ebb/nn/input_file.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -8,16 +9,12 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 namespace ebb::apps {
 namespace {
 
 namespace fs = std::filesystem;
-using Metadata = std::map<std::string, std::string>;
-
-constexpr const char* raw_kind = "weights";
-constexpr const char* ema_kind = "exponential moving average of weights";
-constexpr const char* state_kind = "training state";
 
 // std::filesystem's exceptions as Errors that say what to do.
 void create_folders(const std::string& path) {
@@ -26,33 +23,25 @@ void create_folders(const std::string& path) {
   check(!error, "{}: cannot make this folder: {}; choose another place", path, error.message());
 }
 
-std::string read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  check(file.is_open(), "{}: cannot open it: {}", path, std::strerror(errno));
-  return {std::istreambuf_iterator<char>(file), {}};
+// What create() and a process that was killed in it leave.
+bool is_unfinished(const fs::path& path) {
+  const std::string name = path.filename().string();
+  std::error_code error;
+  if (name == "checkpoints" || name == "samples") return fs::is_empty(path, error);
+  return name == "lock" || is_temporary(name);
 }
 
-Safetensors read_kind(const std::string& path, const std::string& kind) {
-  Safetensors file = read_safetensors(path);
-  const std::string found = file.metadata.count("ebb.kind") ? file.metadata["ebb.kind"] : "unnamed";
-  check(found == kind, "{}: it holds {}, not {}; give back the file that belongs there", path,
-        found, kind);
-  return file;
+bool nothing_in(const std::string& path) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path, error))
+    if (!is_unfinished(entry.path())) return false;
+  return !error;
 }
 
-// Moves the tensors named PREFIX x SUFFIX of `from` to the result, as x.
-std::vector<NamedTensor> extract(std::vector<NamedTensor>& from, std::string_view prefix,
-                                 std::string_view suffix) {
-  std::vector<NamedTensor> taken, left;
-  for (NamedTensor& t : from) {
-    if (t.name.starts_with(prefix) && t.name.ends_with(suffix))
-      taken.push_back(
-          {t.name.substr(prefix.size(), t.name.size() - prefix.size() - suffix.size()), t.tensor});
-    else
-      left.push_back(std::move(t));
-  }
-  from = std::move(left);
-  return taken;
+void remove_temporaries(const std::string& folder) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (is_temporary(entry.path().filename().string())) fs::remove_all(entry.path(), error);
 }
 
 }  // namespace
@@ -62,7 +51,7 @@ RunFolder RunFolder::open(const std::string& path) {
   check(fs::exists(file), "{}: there is no training run (no config.json); make one with ebb train",
         path);
   try {
-    return RunFolder(path, run_config_from_json(nlohmann::json::parse(read_text(file))));
+    return RunFolder(path, run_config_from_json(nlohmann::json::parse(read_file(file, 16 << 20))));
   } catch (const nlohmann::json::exception&) {
     fail("{}: damaged: it is no JSON; bring it back from a copy", file);
   } catch (const Error& error) {
@@ -71,17 +60,44 @@ RunFolder RunFolder::open(const std::string& path) {
 }
 
 RunFolder RunFolder::create(const std::string& path, const RunConfig& config) {
-  std::error_code error;
   check(!fs::exists(path + "/config.json"),
         "{}: there is a training run already; continue it with --resume, or choose another --out",
         path);
-  check(!fs::exists(path) || (fs::is_directory(path) && fs::is_empty(path, error)),
+  const bool existed = fs::exists(path);
+  check(!existed || (fs::is_directory(path) && nothing_in(path)),
         "{}: it exists and is no empty folder; choose another --out", path);
   RunFolder run(path, config);
-  create_folders(run.file("checkpoints"));
-  create_folders(run.file("samples"));
-  write_file(run.file("config.json"), to_json(config).dump(2) + "\n");
+  try {
+    create_folders(run.file("checkpoints"));
+    create_folders(run.file("samples"));
+    // Last: a folder is a run when it has one.
+    write_file(run.file("config.json"), to_json(config).dump(2) + "\n");
+    sync_folder(fs::absolute(path).parent_path().string());
+  } catch (...) {
+    std::error_code ignored;
+    for (const char* name : {"config.json", "checkpoints", "samples"})
+      fs::remove(run.file(name), ignored);
+    if (!existed) fs::remove(path, ignored);
+    throw;
+  }
   return run;
+}
+
+RunLock RunFolder::lock() const {
+  RunLock lock(file("lock"));
+  for (const std::string& folder : {path_, file("checkpoints"), file("samples")})
+    remove_temporaries(folder);
+  return lock;
+}
+
+void RunFolder::lower_learning_rate(double rate) {
+  const double old = config_.training.learning_rate;
+  check_usage(rate <= old, "--lr {}: a resumed run may lower its rate, which is {}", rate, old);
+  if (rate == old) return;
+  RunConfig changed = config_;
+  changed.training.learning_rate = rate;
+  write_file(file("config.json"), to_json(changed).dump(2) + "\n");
+  config_ = std::move(changed);
 }
 
 std::string RunFolder::checkpoint_path(std::int64_t step) const {
@@ -116,63 +132,60 @@ std::string RunFolder::existing_checkpoint(std::int64_t step) const {
 }
 
 double RunFolder::seconds_at(std::int64_t step) const {
-  Safetensors file = read_kind(existing_checkpoint(step) + "/ema.safetensors", ema_kind);
-  return std::strtod(file.metadata["ebb.seconds"].c_str(), nullptr);
+  return checkpoint_seconds(existing_checkpoint(step));
 }
 
 void RunFolder::save_checkpoint(const Trainer& trainer, double seconds, std::int64_t keep,
                                 bool for_good) const {
-  const std::string path = checkpoint_path(trainer.steps()), part = path + ".part";
-  std::vector<NamedTensor> state = trainer.state();
-  const std::vector<NamedTensor> raw = extract(state, "raw.", "");
-  const std::vector<NamedTensor> ema = extract(state, "ema.", ".average");
-  const auto metadata = [&](const char* kind) {
-    return Metadata{{"format", "pt"},
-                    {"ebb.kind", kind},
-                    {"ebb.step", std::to_string(trainer.steps())},
-                    {"ebb.seconds", fmt::format("{}", seconds)},
-                    {"ebb.config", to_json(config_).dump()}};
-  };
-  fs::remove_all(part);
-  create_folders(part);
-  try {
-    write_safetensors(part + "/raw.safetensors", raw, metadata(raw_kind));
-    write_safetensors(part + "/ema.safetensors", ema, metadata(ema_kind));
-    write_safetensors(part + "/state.safetensors", state, metadata(state_kind));
-    if (for_good) write_file(part + "/kept", "");
-    fs::remove_all(path);
-    fs::rename(part, path);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(part, ignored);
-    throw;
-  }
+  write_checkpoint(checkpoint_path(trainer.steps()), trainer, {seconds, to_json(config_).dump()},
+                   for_good);
   std::vector<std::int64_t> steps = checkpoints();
   std::erase_if(steps,
                 [&](std::int64_t step) { return fs::exists(checkpoint_path(step) + "/kept"); });
-  for (; static_cast<std::int64_t>(steps.size()) > keep; steps.erase(steps.begin()))
-    fs::remove_all(checkpoint_path(steps.front()));
+  for (; static_cast<std::int64_t>(steps.size()) > keep; steps.erase(steps.begin())) {
+    // Renamed first, since removing a folder is many steps.
+    const std::string old = checkpoint_path(steps.front()), going = temporary_name(old);
+    std::error_code error;
+    fs::rename(old, going, error);
+    if (!error) fs::remove_all(going, error);
+    if (error) note(fmt::format("{}: cannot remove it: {}", old, error.message()));
+  }
 }
 
 double RunFolder::load_checkpoint(Trainer& trainer) const {
-  const std::string path = checkpoint_path(newest_checkpoint());
-  Safetensors file = read_kind(path + "/state.safetensors", state_kind);
-  std::vector<NamedTensor> state = std::move(file.tensors);
-  for (const NamedTensor& t : read_kind(path + "/raw.safetensors", raw_kind).tensors)
-    state.push_back({"raw." + t.name, t.tensor});
-  for (const NamedTensor& t : read_kind(path + "/ema.safetensors", ema_kind).tensors)
-    state.push_back({"ema." + t.name + ".average", t.tensor});
-  trainer.load_state(state);
-  return std::strtod(file.metadata["ebb.seconds"].c_str(), nullptr);
+  std::vector<std::int64_t> steps = checkpoints(), damaged;
+  std::string reason;
+  double seconds = 0;
+  for (; !steps.empty(); steps.pop_back()) {
+    try {
+      seconds = read_checkpoint(checkpoint_path(steps.back()), steps.back(), trainer);
+      break;
+    } catch (const Error& error) {
+      if (reason.empty()) reason = error.what();
+      damaged.push_back(steps.back());
+    }
+  }
+  if (damaged.empty()) return seconds;
+  check(!steps.empty(), "{}; there is no older one", reason);
+  note(fmt::format("{}; going on from step {}", reason, steps.back()));
+  for (const std::int64_t step : damaged)
+    fs::rename(checkpoint_path(step), checkpoint_path(step) + ".damaged");
+  return seconds;
 }
 
 std::unique_ptr<Model> RunFolder::load_model(Weights weights, std::int64_t step) const {
-  const std::string path = existing_checkpoint(step < 0 ? newest_checkpoint() : step);
+  const bool newest = step < 0;
+  if (newest) step = newest_checkpoint();
+  const std::string path = existing_checkpoint(step);
   std::unique_ptr<Model> model = make_model(config_);
-  const bool ema = weights == Weights::ema;
-  load_state_dict(*model, read_kind(path + (ema ? "/ema.safetensors" : "/raw.safetensors"),
-                                    ema ? ema_kind : raw_kind)
-                              .tensors);
+  try {
+    load_state_dict(*model, read_weights(path, step, weights));
+  } catch (const Error& error) {
+    const std::vector<std::int64_t> steps = checkpoints();
+    if (!newest || steps.size() < 2) throw;
+    fail("{}; older ones are those of --checkpoint {}", error.what(),
+         fmt::join(steps.begin(), steps.end() - 1, ", "));
+  }
   return model;
 }
 
@@ -185,11 +198,14 @@ void RunFolder::append_metrics(const nlohmann::json& line) const {
 
 std::vector<nlohmann::json> RunFolder::metrics() const {
   std::vector<nlohmann::json> lines;
-  std::ifstream file(this->file("metrics.jsonl"));
-  for (std::string line; std::getline(file, line);) {
+  const std::string path = this->file("metrics.jsonl");
+  if (!fs::exists(path)) return lines;
+  std::istringstream text(read_file(path));
+  for (std::string line; std::getline(text, line);) {
     // The last line of a run that was killed may be cut off.
     nlohmann::json parsed = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (parsed.is_object() && parsed.contains("step")) lines.push_back(std::move(parsed));
+    const bool known = parsed.is_object() && parsed.contains("step") && parsed["step"].is_number();
+    if (known) lines.push_back(std::move(parsed));
   }
   return lines;
 }

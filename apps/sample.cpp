@@ -77,6 +77,7 @@ void sample(SampleOptions& options) {
   settle(options.sampler, config);
   const auto weights = options.weights == "raw" ? RunFolder::Weights::raw : RunFolder::Weights::ema;
   const std::unique_ptr<Model> model = run.load_model(weights, options.checkpoint);
+  settle_guidance(options.sampler, *model);
   if (!options.classes.empty() || model->num_classes() > 0)
     request.labels =
         parse_classes(options.classes.empty() ? "all" : options.classes, model->num_classes());
@@ -112,7 +113,7 @@ void sample(SampleOptions& options) {
 void add_sample_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("sample", "Draw images from a trained model");
   const auto o = std::make_shared<SampleOptions>();
-  o->sampler.request.guidance = 2;
+  o->sampler.usual_guidance = 2;
   o->sampler.request.count = 100;
   command->option_defaults()->always_capture_default();
   command->add_option("RUN", o->run, "Folder of the run");

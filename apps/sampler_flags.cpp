@@ -2,17 +2,40 @@
 #include <ebb/apps/sampler_flags.h>
 
 namespace ebb::apps {
+namespace {
+
+// What `parse` says of a text that is none of its names.
+template <class Parse>
+CLI::Validator named(const char* type, const Parse& parse) {
+  const auto reason = [parse](const std::string& text) -> std::string {
+    try {
+      parse(text);
+      return {};
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  return CLI::Validator(reason, type);
+}
+
+}  // namespace
 
 void add_sampler_flags(CLI::App& command, SamplerFlags& flags) {
   SampleRequest& request = flags.request;
   TimeGridOptions& grid = request.grid;
-  command.add_option("--sampler", request.sampler,
-                     "Its name; ebb sample --sampler list shows them all");
+  command
+      .add_option("--sampler", request.sampler,
+                  "Its name; ebb sample --sampler list shows them all")
+      ->check(named("", [](const std::string& name) {
+        if (name != "list") find_sampler(name);
+      }));
   command.add_option("--steps", request.steps, "Steps of the sampler");
-  command.add_option("--spacing", flags.spacing,
-                     "Times: trailing, leading, linspace, leading_multistep, "
-                     "linspace_multistep, karras, exponential, beta, ays_sd, ays_sdxl, ays_svd "
-                     "(default: the sampler's usual)");
+  command
+      .add_option("--spacing", flags.spacing,
+                  "Times: trailing, leading, linspace, leading_multistep, "
+                  "linspace_multistep, karras, exponential, beta, ays_sd, ays_sdxl, ays_svd "
+                  "(default: the sampler's usual)")
+      ->check(named("", parse_spacing));
   command
       .add_option("--steps-offset", grid.steps_offset,
                   "Added to the times of leading and leading_multistep")
@@ -38,8 +61,10 @@ void add_sampler_flags(CLI::App& command, SamplerFlags& flags) {
                      "Lower the order of dpmpp, unipc, deis in the last steps (true, false)");
   command.add_option("--eta", request.settings.eta, "Noise of ddim and the ancestral samplers");
   command.add_option("--churn", request.settings.churn, "Noise of heun and edm_euler");
-  command.add_option("--guidance", request.guidance,
-                     "1: the classes as they are; more: clearer and less varied");
+  command
+      .add_option("--guidance", flags.guidance,
+                  "1: the classes as they are; more: clearer and less varied")
+      ->default_str(fmt::format("{}", flags.usual_guidance));
   command.add_option("--guidance-rescale", request.guidance_rescale,
                      "Share of the guided output brought back to the size of the plain one");
   command
@@ -53,14 +78,15 @@ void add_sampler_flags(CLI::App& command, SamplerFlags& flags) {
       ->check(CLI::Range(1, 100'000));
 }
 
+void settle_guidance(SamplerFlags& flags, const Model& model) {
+  flags.request.guidance =
+      flags.guidance.value_or(model.has_null_class() ? flags.usual_guidance : 1);
+}
+
 void settle(SamplerFlags& flags, RunConfig& config) {
   SampleRequest& request = flags.request;
-  try {
-    find_sampler(request.sampler);
-    if (!flags.spacing.empty()) request.spacing = parse_spacing(flags.spacing);
-  } catch (const Error& error) {
-    throw UsageError(error.what());
-  }
+  check_usage(request.sampler != "list", "--sampler list: it is ebb sample that shows them");
+  if (!flags.spacing.empty()) request.spacing = parse_spacing(flags.spacing);
   request.clip.kind = flags.clip == "none"    ? Clip::Kind::none
                       : flags.clip == "range" ? Clip::Kind::range
                                               : Clip::Kind::dynamic;

@@ -4,6 +4,7 @@
 #include <ebb/apps/sampling.h>
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,16 @@ struct SamplerFlags {
   SampleRequest request;
   std::string spacing, shift, clip = "range";  // an empty one: the sampler's, the run's
   bool zero_terminal_snr = false;
+  double usual_guidance = 1;       // of the command, where the model has a null class
+  std::optional<double> guidance;  // as given
   std::vector<double> guidance_interval;
 };
 
 // Options from --sampler to --clip, --seed and --batch. `flags` must outlive `command`.
 void add_sampler_flags(CLI::App& command, SamplerFlags& flags);
+
+// Once the model is known: its guidance, where none was given.
+void settle_guidance(SamplerFlags& flags, const Model& model);
 
 // Puts what is text or of the path into `flags.request` and `config`. A sampler, spacing or shift
 // that is none, or does not fit the run's path, is a UsageError.

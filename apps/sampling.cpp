@@ -86,6 +86,10 @@ Tensor draw_samples(const Model& model, const RunConfig& config, const SampleReq
               "{} samples in batches of {}; give 1 or more", request.count, request.batch);
   check_usage(std::isfinite(request.guidance), "guidance {}: give a finite number",
               request.guidance);
+  check_usage(request.labels.empty() || request.guidance == 1 || model.has_null_class(),
+              "--guidance {}: this model was trained without a null class, so there is nothing to "
+              "guide from; give --guidance 1",
+              request.guidance);
   const Path path = make_path(config);
   TimeGridOptions grid_options = request.grid;
   grid_options.spacing = request.spacing.value_or(find_sampler(request.sampler).spacing);

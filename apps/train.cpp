@@ -1,16 +1,10 @@
 #include <ebb/apps/commands.h>
 #include <ebb/apps/console.h>
-#include <ebb/apps/gnuplot.h>
-#include <ebb/apps/grid.h>
-#include <ebb/apps/metrics_log.h>
-#include <ebb/apps/plots.h>
-#include <ebb/apps/progress.h>
 #include <ebb/apps/run_folder.h>
-#include <ebb/apps/sampling.h>
+#include <ebb/apps/training.h>
 
-#include <algorithm>
-#include <cmath>
 #include <memory>
+#include <optional>
 
 namespace ebb::apps {
 namespace {
@@ -22,21 +16,11 @@ struct TrainOptions {
   std::vector<std::int64_t> widths;  // none: the preset's
   std::string out;
   bool resume = false;
-  std::int64_t steps = 0;  // 0: no bound
-  double minutes = 0;      // 0: no bound
-  double keep_every = 0;   // minutes; 0: only the last few checkpoints are kept
-  std::int64_t preview_every = 1000, save_every = 1000, log_every = 20, keep = 3;
+  std::optional<double> learning_rate;
+  TrainingPlan plan;
 };
 
 constexpr std::int64_t default_steps = 5000;
-
-// The share of the budget that is used up; training ends at 1.
-double progress_of(const TrainOptions& options, std::int64_t step, double seconds) {
-  double progress = 0;
-  if (options.steps > 0) progress = static_cast<double>(step) / static_cast<double>(options.steps);
-  if (options.minutes > 0) progress = std::max(progress, seconds / (60 * options.minutes));
-  return std::min(progress, 1.0);
-}
 
 LossWeight usual_weight(const std::string& name) {
   using enum LossWeight::Kind;
@@ -45,9 +29,10 @@ LossWeight usual_weight(const std::string& name) {
   return {.kind = name == "edm" ? edm : simple};
 }
 
-RunFolder open_run(TrainOptions& options) {
-  if (options.resume) return RunFolder::open(options.out);
+// What is text, or hangs on the data, into the configuration.
+void settle(TrainOptions& options) {
   RunConfig& config = options.config;
+  if (options.learning_rate) config.training.learning_rate = *options.learning_rate;
   const std::unique_ptr<Dataset> data = open_dataset(config.data, Split::train);
   config.image = data->info();
   config.objective.prediction = parse_prediction(options.prediction);
@@ -61,110 +46,96 @@ RunFolder open_run(TrainOptions& options) {
     if (!options.widths.empty()) widths = options.widths;
   }
   config.shift = parse_shift(options.shift, config);
-  make_model(config);  // what it cannot take is said before anything is written
-  make_path(config);
-  return RunFolder::create(options.out, config);
 }
 
-// The same noise each time, so that the previews show one set of images becoming clear.
-void write_preview(const RunFolder& run, const Model& model, std::int64_t step) {
-  SampleRequest request;
-  request.steps = std::min<std::int64_t>(20, run.config().timesteps);
-  request.count = 40;
-  if (model.num_classes() > 0) {
-    request.labels = parse_classes("all", model.num_classes());
-    request.labels.resize(std::min<std::size_t>(request.labels.size(), 10));
-    request.guidance = 2;
-  }
-  write_grid(run.file(fmt::format("samples/step-{:08}.png", step)),
-             draw_samples(model, run.config(), request), {.columns = 10});
+// The model and everything of its training, made and so checked before a run is.
+struct Setup {
+  std::unique_ptr<Dataset> data;
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Trainer> trainer;
+};
+
+Setup set_up(const RunConfig& config) {
+  Setup setup{open_dataset(config.data, Split::train), make_model(config), nullptr};
+  check_usage(config.training.accumulation <= config.batch,
+              "--accumulation {}: a batch of {} cannot be cut into so many parts; lower it",
+              config.training.accumulation, config.batch);
+  setup.trainer = std::make_unique<Trainer>(
+      named_parameters(*setup.model),
+      diffusion_objective(*setup.model, make_path(config), config.objective), config.training);
+  return setup;
 }
 
 void train(TrainOptions& options) {
+  check_usage(!options.out.empty(), "--out: its name is empty; name a folder");
   check_usage(options.resume || !options.config.data.data.empty(),
               "--data: name what to train on: {} or a folder of PNG files", dataset_names);
-  if (options.steps == 0 && options.minutes == 0) options.steps = default_steps;
-  const RunFolder run = open_run(options);
-  const RunConfig& config = run.config();
-  check_usage(!config.data.data.empty(),
-              "{}: a run without images to train on; import its model again with --data",
-              run.path());
-  const std::unique_ptr<Dataset> data = open_dataset(config.data, Split::train);
-  const std::unique_ptr<Model> model = make_model(config);
-  Trainer trainer(named_parameters(*model),
-                  diffusion_objective(*model, make_path(config), config.objective),
-                  config.training);
-  Stopwatch watch(options.resume ? run.load_checkpoint(trainer) : 0);
-  if (options.resume) run.trim_metrics(trainer.steps());
-  note(fmt::format("{} images of {} x {} x {}, {} classes; {} with {} parameters; into {}",
-                   data->size(), config.image.height, config.image.width, config.image.channels,
-                   data->classes(), config.model, parameter_count(*model), run.path()));
-
-  DataOrder order(data->size(), config.batch, config.training.seed);
-  MetricsLog log(run, watch.seconds());
-  std::int64_t saved = options.resume ? trainer.steps() : -1;
-  // How many times --keep-every-minutes have passed.
-  const auto passed = [&] {
-    return options.keep_every > 0 ? std::floor(watch.seconds() / (60 * options.keep_every)) : 0;
-  };
-  double kept = passed();
-  const auto save = [&](bool for_good) {
-    if (saved == trainer.steps()) return;
-    run.save_checkpoint(trainer, watch.seconds(), options.keep, for_good);
-    saved = trainer.steps();
-  };
-  const auto preview = [&] {
-    const UseEma use_ema(trainer.ema());
-    write_preview(run, *model, trainer.steps());
-    write_loss_plot(run);
-  };
-  catch_interrupts();
-  {
-    Progress progress("train", "images");
-    double done = progress_of(options, trainer.steps(), watch.seconds());
-    while (done < 1 && !interrupted()) {
-      const StepReport report = trainer.step(data->batch(order.indices(trainer.steps())), done);
-      const std::int64_t step = trainer.steps();
-      done = progress_of(options, step, watch.seconds());
-      log.add(report, config.batch);
-      if (step % options.log_every == 0 || done >= 1) log.write(step, watch.seconds());
-      const bool for_good = passed() > kept;
-      kept = passed();
-      if (for_good || step % options.save_every == 0) save(for_good);
-      if (step % options.preview_every == 0 && done < 1) preview();
-      progress.update(done, step * config.batch,
-                      fmt::format("step {}  loss {:.4f}", step, log.shown_loss(report.loss)));
-    }
-    log.write(trainer.steps(), watch.seconds());
+  TrainingPlan& plan = options.plan;
+  if (plan.steps == 0 && plan.minutes == 0) plan.steps = default_steps;
+  Setup setup;
+  std::optional<RunFolder> run;
+  if (options.resume) {
+    run = RunFolder::open(options.out);
+    check_usage(!run->config().data.data.empty(),
+                "{}: a run without images to train on; import its model again with --data",
+                run->path());
+  } else {
+    settle(options);
+    setup = set_up(options.config);
+    run = RunFolder::create(options.out, options.config);
   }
-  save(options.keep_every > 0 && !interrupted());
-  check(!interrupted(),
-        "stopped after step {}, which is saved; go on with: ebb train --resume --out {}",
-        trainer.steps(), run.path());
-  preview();
-  print("{}\n", run.file(fmt::format("samples/step-{:08}.png", trainer.steps())));
+  const RunLock lock = run->lock();
+  double seconds = 0;
+  if (options.resume) {
+    if (options.learning_rate) run->lower_learning_rate(*options.learning_rate);
+    setup = set_up(run->config());
+    seconds = run->load_checkpoint(*setup.trainer);
+    run->trim_metrics(setup.trainer->steps());
+  }
+  const RunConfig& config = run->config();
+  note(fmt::format("{} images of {} x {} x {}, {} classes; {} with {} parameters; into {}",
+                   setup.data->size(), config.image.height, config.image.width,
+                   config.image.channels, setup.data->classes(), config.model,
+                   parameter_count(*setup.model), run->path()));
+  train_run(*run, plan, *setup.data, *setup.model, *setup.trainer, seconds);
 }
 
 void add_options(CLI::App& command, TrainOptions& o) {
   RunConfig& c = o.config;
+  TrainingPlan& p = o.plan;
   command.add_option("--out", o.out, "Folder of the run")->required();
   // These may change when a run is resumed; all others are kept with it.
   command.add_flag("--resume", o.resume, "Continue the run in --out");
-  command.add_option("--steps", o.steps, "Steps in all (default 5000 without --minutes)")
+  command.add_option("--steps", p.steps, "Steps in all (default 5000 without --minutes)")
       ->check(CLI::Range(1, 1'000'000'000));
-  command.add_option("--minutes", o.minutes, "Minutes in all; with --steps whichever ends first")
+  command.add_option("--minutes", p.minutes, "Minutes in all; with --steps whichever ends first")
       ->check(CLI::Range(0.001, 1e6));
-  command.add_option("--preview-every", o.preview_every, "Steps between pictures")
+  command.add_option("--preview-every", p.preview_every, "Steps between pictures")
       ->check(CLI::PositiveNumber);
-  command.add_option("--save-every", o.save_every, "Steps between checkpoints")
+  command.add_option("--save-every", p.save_every, "Steps between checkpoints")
       ->check(CLI::PositiveNumber);
-  command.add_option("--log-every", o.log_every, "Steps between lines of metrics.jsonl")
+  command.add_option("--log-every", p.log_every, "Steps between lines of metrics.jsonl")
       ->check(CLI::PositiveNumber);
-  command.add_option("--keep", o.keep, "Checkpoints to keep")->check(CLI::PositiveNumber);
+  command.add_option("--keep", p.keep, "Checkpoints to keep")->check(CLI::PositiveNumber);
   command
-      .add_option("--keep-every-minutes", o.keep_every,
+      .add_option("--keep-every-minutes", p.keep_every,
                   "Also keep one each time so many minutes have passed, and the last; 0: none")
       ->check(CLI::Range(0.0, 1e6));
+
+  command
+      .add_option_function<std::string>(
+          "--on-nan",
+          [&p](const std::string& name) {
+            p.on_nan = name == "skip"       ? TrainingPlan::OnNan::skip
+                       : name == "rollback" ? TrainingPlan::OnNan::rollback
+                                            : TrainingPlan::OnNan::stop;
+          },
+          "When a step is not finite: stop, skip it, or rollback to the last checkpoint at half "
+          "the rate (default stop)")
+      ->check(CLI::IsMember({"stop", "skip", "rollback"}));
+  command.add_option("--lr", o.learning_rate, "Learning rate; a resumed run may lower it")
+      ->default_str(fmt::format("{}", c.training.learning_rate))
+      ->check(CLI::Range(0.0, 10.0));
 
   const std::string fixed = "Kept by the run";
   const auto add = [&](const char* name, auto& value, const char* help) {
@@ -187,7 +158,8 @@ void add_options(CLI::App& command, TrainOptions& o) {
       ->check(CLI::NonNegativeNumber);
   add("--schedule", c.schedule,
       "Noise schedule; below 100 steps exponential and laplace are best sampled with --spacing "
-      "karras")->check(CLI::IsMember(usable_schedules()));
+      "karras")
+      ->check(CLI::IsMember(usable_schedules()));
   add("--timesteps", c.timesteps, "T of the schedule")->check(CLI::Range(1, 100'000));
   add("--zero-terminal-snr", c.zero_terminal_snr,
       "Stretch the schedule to end in pure noise (true, false)");
@@ -202,7 +174,6 @@ void add_options(CLI::App& command, TrainOptions& o) {
       ->check(CLI::IsMember({"simple", "min_snr", "p2", "edm"}));
   add("--flip", c.objective.flip, "Mirror half of the images left to right (true, false)");
   add("--batch", c.batch, "Images a step")->check(CLI::Range(1, 1'000'000));
-  add("--lr", c.training.learning_rate, "Learning rate")->check(CLI::Range(0.0, 10.0));
   add("--warmup", c.training.warmup_steps, "Steps of its linear rise")
       ->check(CLI::NonNegativeNumber);
   add("--cosine", c.training.cosine, "Let it fall as a cosine after that (true, false)");

@@ -1,10 +1,9 @@
 #include <ebb/apps/unet2d_json.h>
 #include <ebb/nn/atomic_file.h>
+#include <ebb/nn/input_file.h>
 #include <ebb/nn/safetensors.h>
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 namespace ebb::apps {
 
@@ -143,11 +142,9 @@ json unet2d_config_to_json(const UNet2DConfig& c) {
 
 DiffusersModel read_diffusers_model(const std::string& folder) {
   const std::string path = folder + "/config.json";
-  std::ifstream file(path);
-  check(file.good(), "{}: cannot be read; a diffusers model has its options there", path);
-  std::stringstream text;
-  text << file.rdbuf();
-  const json config = json::parse(text.str(), nullptr, /*allow_exceptions=*/false);
+  check(std::filesystem::exists(path), "{}: there is none; a diffusers model has its options there",
+        path);
+  const json config = json::parse(read_file(path, 1 << 20), nullptr, /*allow_exceptions=*/false);
   check(!config.is_discarded(), "{}: is no JSON", path);
   PhiloxGenerator generator(0);
   DiffusersModel model{std::make_unique<UNet2D>(unet2d_config_from_json(config), generator)};

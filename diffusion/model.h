@@ -25,6 +25,9 @@ class Model {
   virtual void visit(Visitor& visitor) = 0;
 
   virtual std::int64_t num_classes() const { return 0; }
+  // A model with classes may lack the null class, if it was trained without: labels must be given
+  // then, and there is nothing to guide from.
+  virtual bool has_null_class() const { return num_classes() > 0; }
 };
 
 }  // namespace ebb

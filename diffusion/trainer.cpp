@@ -1,6 +1,7 @@
 #include <ebb/autograd/ops.h>
 #include <ebb/diffusion/trainer.h>
 #include <ebb/nn/learning_rate.h>
+#include <ebb/tensor/optim.h>
 
 #include <algorithm>
 #include <cmath>
@@ -81,15 +82,24 @@ StepReport Trainer::step(const Batch& batch, double progress) {
     loss.backward();
   }
   report.grad_norm = grad_norm(optimizer_.parameters());
-  check(std::isfinite(report.loss) && std::isfinite(report.grad_norm),
-        "training: loss {} and gradient norm {} at step {} are not finite; lower the learning rate",
-        report.loss, report.grad_norm, steps_);
+  if (!std::isfinite(report.loss) || !std::isfinite(report.grad_norm))
+    throw NotFinite(fmt::format("training: loss {} and gradient norm {} at step {} are not finite; "
+                                "lower the learning rate",
+                                report.loss, report.grad_norm, steps_),
+                    /*good=*/true);
   optimizer_.set_learning_rate(report.learning_rate);
   optimizer_.step(
       {.grad_scale = config_.clip_norm > 0 ? clip_scale(report.grad_norm, config_.clip_norm) : 1.0,
        .ema = &ema_});
   optimizer_.zero_grad();
   ++steps_;
+  std::vector<Tensor> weights;
+  for (const NamedParameter& p : optimizer_.parameters()) weights.push_back(p.variable.value());
+  if (!std::isfinite(sum_of_squares(weights)))
+    throw NotFinite(fmt::format("training: step {} made weights that are not finite; lower the "
+                                "learning rate",
+                                steps_),
+                    /*good=*/false);
   return report;
 }
 

@@ -64,15 +64,24 @@ struct StepReport {
   double learning_rate = 0;
 };
 
+// A step whose loss, gradient or new weights are not finite.
+struct NotFinite : Error {
+  NotFinite(std::string message, bool good) : Error(std::move(message)), weights_are_good(good) {}
+  bool weights_are_good;  // the step was not taken
+};
+
 class Trainer {
  public:
   // `parameters` are trained in place by AdamW.
   Trainer(std::vector<NamedParameter> parameters, LossFunction loss, const TrainingConfig& config);
 
   // One step of the optimizer. `progress` in [0, 1] is the share of the budget, steps or minutes,
-  // that is used up. A loss or gradient that is not finite is an Error; no weight changes then.
+  // that is used up. A loss, gradient or new weight that is not finite is a NotFinite.
   StepReport step(const Batch& batch, double progress);
-  std::int64_t steps() const { return steps_; }  // taken so far
+  // Counts a step that is not taken: its data and noise are passed over.
+  void skip() { ++steps_; }
+  void set_learning_rate(double rate) { config_.learning_rate = rate; }
+  std::int64_t steps() const { return steps_; }  // taken or skipped so far
   const TrainingConfig& config() const { return config_; }
 
   // The trained weights, a copy; their average is ema().weights(), and UseEma(ema()) puts it into

@@ -25,6 +25,7 @@ class UNet2D final : public Model {
   void visit(Visitor& visitor) override;
   // num_class_embeds, less the null class.
   std::int64_t num_classes() const override;
+  bool has_null_class() const override { return config_.null_class; }
   const UNet2DConfig& config() const { return config_; }
 
   // Zeroes the last layer of every residual branch and of the network, so that training starts

@@ -1,6 +1,8 @@
 #include <ebb/nn/atomic_file.h>
 #include <ebb/tensor/error.h>
 #include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,19 +15,69 @@ namespace ebb {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr std::string_view mark = ".part-";
+
+}  // namespace
+
+std::string temporary_name(const std::string& path) {
+  std::uint64_t random = 0;
+  check(::getrandom(&random, sizeof random, 0) == sizeof random, "{}: no random name: {}", path,
+        std::strerror(errno));
+  return fmt::format("{}{}{:016x}", path, mark, random);
+}
+
+bool is_temporary(std::string_view name) {
+  const std::size_t at = name.rfind(mark);
+  return at != std::string_view::npos && name.size() == at + mark.size() + 16 &&
+         name.find_first_not_of("0123456789abcdef", at + mark.size()) == std::string_view::npos;
+}
+
+void sync_folder(const std::string& folder) {
+  const char* name = folder.empty() ? "." : folder.c_str();
+  const int descriptor = ::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0 && errno == EACCES) return;  // may be written to, not listed
+  check(descriptor >= 0, "{}: cannot open this folder: {}", name, std::strerror(errno));
+  int result;
+  while ((result = ::fsync(descriptor)) < 0 && errno == EINTR) {
+  }
+  const int error = errno;
+  ::close(descriptor);
+  check(result == 0 || error == EINVAL || error == ENOTSUP || error == EROFS,
+        "{}: cannot make what was saved there durable: {}; check the disk", name,
+        std::strerror(error));
+}
+
 AtomicFile::AtomicFile(const std::string& path) : path_(path) {
   std::error_code ignored;
   const fs::path target = fs::canonical(path, ignored);
   if (!target.empty()) path_ = target.string();
-  const bool in_place = fs::exists(path_, ignored) && !fs::is_regular_file(path_, ignored);
-  written_ = in_place ? path_ : path_ + ".part" + std::to_string(::getpid());
-  descriptor_ = ::open(written_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  struct stat old {};
+  const bool exists = ::stat(path_.c_str(), &old) == 0;
+  if (exists && !S_ISREG(old.st_mode)) {
+    written_ = path_;
+    descriptor_ = ::open(written_.c_str(), O_WRONLY | O_CLOEXEC);
+  } else {
+    written_ = temporary_name(path_);
+    const mode_t mode = exists ? old.st_mode & 07777 : 0666;
+    descriptor_ =
+        ::open(written_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    // What the umask took away.
+    if (exists && descriptor_ >= 0 && ::fchmod(descriptor_, mode) < 0) {
+      const int error = errno;
+      discard();
+      fail_here("keep the permissions of", error);
+    }
+  }
   if (descriptor_ < 0) fail_here("open", errno);
 }
 
-AtomicFile::~AtomicFile() {
+AtomicFile::~AtomicFile() { discard(); }
+
+void AtomicFile::discard() {
   if (descriptor_ < 0) return;
-  ::close(descriptor_);
+  ::close(std::exchange(descriptor_, -1));
   if (written_ != path_) ::unlink(written_.c_str());
 }
 
@@ -59,13 +111,7 @@ void AtomicFile::commit() {
     ::unlink(written_.c_str());
     fail_here("replace", error);
   }
-  // Makes the new name durable too; where folders cannot be opened, the rename stands anyway.
-  const std::string folder = fs::path(path_).parent_path().string();
-  const int descriptor = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor >= 0) {
-    ::fsync(descriptor);
-    ::close(descriptor);
-  }
+  sync_folder(fs::path(path_).parent_path().string());
 }
 
 void AtomicFile::fail_here(std::string_view action, int error) {

@@ -12,7 +12,8 @@ namespace ebb {
 class AtomicFile {
  public:
   // An Error names the file and the system's reason, here and below: a missing folder, no
-  // permission, a full disk. What is no regular file (a device, a pipe) is written directly.
+  // permission, a full disk. What is no regular file (a device, a pipe) is written directly. The
+  // new file has the permissions of the old one; the temporary one a name that nobody can guess.
   explicit AtomicFile(const std::string& path);
   // Without a commit the temporary file is removed.
   ~AtomicFile();
@@ -26,10 +27,21 @@ class AtomicFile {
  private:
   [[noreturn]] void fail_here(std::string_view action, int error);
 
+  void discard();
+
   std::string path_;     // where the bytes shall be; a symbolic link is followed
   std::string written_;  // where they go now
   int descriptor_ = -1;
 };
+
+// The names in `folder` are on the disk when this returns: files made or renamed there outlive a
+// power cut. An Error where the disk says no; file systems that cannot do it are passed over.
+void sync_folder(const std::string& folder);
+
+// Whether `name` is that of a temporary file or folder, which a program that was killed left.
+bool is_temporary(std::string_view name);
+// A name beside `path`, as yet of nothing, for which is_temporary holds.
+std::string temporary_name(const std::string& path);
 
 // The whole of `contents`, by an AtomicFile.
 void write_file(const std::string& path, std::string_view contents);

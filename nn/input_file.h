@@ -1,28 +1,37 @@
-// Reading a binary file whose length is known and checked.
+// Reading a file that nothing is known of: only regular files (a pipe or a device would wait or
+// never end), each read checked.
 #pragma once
 
 #include <cstdint>
-#include <fstream>
 #include <string>
 
 namespace ebb {
 
 class InputFile {
  public:
-  // An Error names the file and the system's reason where it cannot be read.
+  // An Error names the file and the reason, here and below: it is not there, it is a folder, a pipe
+  // or a device.
   explicit InputFile(const std::string& path);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
 
   const std::string& path() const { return path_; }
   std::uint64_t size() const { return size_; }
   // Bytes not read yet.
-  std::uint64_t left() const { return size_ - at_; }
+  std::uint64_t left() const { return left_; }
   // The next `bytes` bytes; an Error where there are fewer.
   void read(void* to, std::uint64_t bytes);
+  // The file descriptor, which becomes the caller's to close.
+  int release();
 
  private:
   std::string path_;
-  std::uint64_t size_ = 0, at_ = 0;
-  std::ifstream stream_;
+  int descriptor_;
+  std::uint64_t size_ = 0, left_ = 0;
 };
+
+// The whole file; an Error if it has more than `most` bytes.
+std::string read_file(const std::string& path, std::uint64_t most = std::uint64_t{1} << 30);
 
 }  // namespace ebb

@@ -70,7 +70,7 @@ TEST_CASE("what is there stays, and what cannot be taken is named") {
   const std::string out = e.folder / "x";
   check_refused({"export", e.run, "--out", e.model}, 1, "it is there already");
   check_refused({"import", e.model, "--out", e.run}, 1, "there is a training run already");
-  check_refused({"import", e.folder / "none", "--out", out}, 1, "config.json: cannot be read");
+  check_refused({"import", e.folder / "none", "--out", out}, 1, "config.json: there is none");
   const std::string pictures = e.folder / "pictures";
   std::filesystem::create_directories(pictures + "/only");
   apps::write_png(pictures + "/only/0.png", {8, 8, 1, std::vector<std::uint8_t>(64)});

@@ -210,7 +210,7 @@ TEST_SUITE("safetensors") {
       CHECK(message.find('\n') == std::string::npos);
     }
     CHECK(error_of(folder / "absent").find("No such file") != std::string::npos);
-    CHECK(error_of(folder.path().string()).find("s a directory") != std::string::npos);
+    CHECK(error_of(folder.path().string()).find("it is a folder") != std::string::npos);
   }
 
   TEST_CASE("every shortened file is refused") {

@@ -32,14 +32,19 @@ void print(fmt::format_string<Args...> format, Args&&... args) {
   write_out(fmt::format(format, std::forward<Args>(args)...));
 }
 
-// A remark for the reader, to stderr: one line, "ebb: ...". Nobody reading it is no error.
+// Text from outside (a path, a name in a file) as a terminal may have it: control characters and
+// bytes that are no UTF-8 are escaped (\x1b), the middle of what is longer than `most` bytes is cut.
+std::string shown(std::string_view text, std::size_t most = 200);
+
+// A remark for the reader, to stderr: one line, "ebb: ...", shown (at most 4,000 bytes). Nobody
+// reading it is no error.
 void note(std::string_view line);
 
 // Whether stderr is a terminal that may be drawn on: NO_COLOR unset or empty, TERM not "dumb".
 bool stderr_is_terminal();
 
-// From here on Ctrl-C and SIGTERM only set a flag, for loops that stop in good order when they
-// see it. A second Ctrl-C ends the program at once.
+// From here on Ctrl-C, SIGTERM and SIGHUP (unless it was ignored) only set a flag, for loops that
+// stop in good order when they see it. The same signal a second time ends the program at once.
 void catch_interrupts();
 bool interrupted();
 

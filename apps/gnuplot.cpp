@@ -1,10 +1,16 @@
 #include <ebb/apps/console.h>
 #include <ebb/apps/gnuplot.h>
 #include <ebb/nn/atomic_file.h>
+#include <ebb/nn/input_file.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <sstream>
 
@@ -13,20 +19,46 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// In single quotes gnuplot expands nothing: neither `command` nor \ sequences. A quote is doubled;
+// control characters, which no label has a use for, are left out.
 std::string quoted(const std::string& text) {
-  std::string result = "\"";
+  std::string result = "'";
   for (const char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    if (c != '\n') result += c;
+    if (c == '\'') result += c;
+    if (static_cast<unsigned char>(c) >= 32 && c != 127) result += c;
   }
-  return result + '"';
+  return result + "'";
 }
 
-std::string script(const std::string& output, const std::vector<Plot>& plots) {
+// Where gnuplot runs, and the names of what it reads and writes there: ours, whatever the user's.
+constexpr const char* picture_name = "plot.png";
+constexpr const char* script_name = "plot.gp";
+
+class ScratchFolder {
+ public:
+  ScratchFolder() : path_((fs::temp_directory_path() / "ebb-plot-XXXXXX").string()) {
+    check(mkdtemp(path_.data()) != nullptr, "plot: no temporary folder {}: {}", path_,
+          std::strerror(errno));
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  std::string file(const char* name) const { return path_ + "/" + name; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+std::string script(const std::vector<Plot>& plots) {
   std::string text = fmt::format(
       "set terminal pngcairo noenhanced size {},480 font 'Sans,10'\nset output {}\n"
-      "set multiplot layout 1,{}\nset grid lc rgb '#dddddd'\nset key outside bottom center horizontal\n",
-      640 * plots.size(), quoted(output), plots.size());
+      "set multiplot layout 1,{}\nset grid lc rgb '#dddddd'\nset key outside bottom center "
+      "horizontal\n",
+      640 * plots.size(), quoted(picture_name), plots.size());
   constexpr const char* colors[] = {"#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee",
                                     "#aa3377", "#000000", "#ee7733", "#999933", "#bbbbbb"};
   for (std::size_t i = 0; i < std::size(colors); ++i)
@@ -62,37 +94,59 @@ std::string script(const std::string& output, const std::vector<Plot>& plots) {
   return text + "unset multiplot\n";
 }
 
-bool have_gnuplot() {
+// The program's path; empty if there is none.
+std::string find_gnuplot() {
   const char* path = std::getenv("PATH");
   std::istringstream folders(path ? path : "");
   for (std::string folder; std::getline(folders, folder, ':');)
-    if (access((folder + "/gnuplot").c_str(), X_OK) == 0) return true;
-  return false;
+    if (!folder.empty() && access((folder + "/gnuplot").c_str(), X_OK) == 0)
+      return folder + "/gnuplot";
+  return {};
+}
+
+// In a session of its own, so that Ctrl-C, which is for this program, does not reach it; without
+// the user's start-up file. Whether it ended well.
+bool run_gnuplot(const std::string& program, const std::string& folder) {
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&files);
+  posix_spawnattr_init(&attributes);
+  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addchdir_np(&files, folder.c_str());
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+  std::string arguments[] = {program, "-d", script_name};
+  char* argv[] = {arguments[0].data(), arguments[1].data(), arguments[2].data(), nullptr};
+  pid_t child = 0;
+  const int error = posix_spawn(&child, program.c_str(), &files, &attributes, argv, environ);
+  posix_spawn_file_actions_destroy(&files);
+  posix_spawnattr_destroy(&attributes);
+  check(error == 0, "plot: cannot start {}: {}", program, std::strerror(error));
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) return false;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 }  // namespace
 
 bool write_plots(const std::string& path, const std::vector<Plot>& plots) {
-  const std::string beside = fs::path(path).replace_extension(".gp").string();
-  if (!have_gnuplot()) {
-    write_file(beside, script(path, plots));
+  const std::string gnuplot = find_gnuplot();
+  if (gnuplot.empty()) {
+    const std::string beside = fs::path(path).replace_extension(".gp").string();
+    write_file(beside, script(plots));
     note(
-        fmt::format("no gnuplot here, so no {0}; the script is {1}: install gnuplot-nox and run "
-                    "gnuplot {1}",
-                    path, beside));
+        fmt::format("no gnuplot here, so no {}; the script is {}: install gnuplot-nox and run "
+                    "gnuplot on it, which draws {}",
+                    path, beside, picture_name));
     return false;
   }
-  const std::string drawn = fmt::format("{}.part{}", path, getpid());
-  std::FILE* gnuplot = popen("gnuplot >/dev/null 2>&1", "w");
-  check(gnuplot != nullptr, "plot: cannot start gnuplot for {}; free some memory", path);
-  const std::string text = script(drawn, plots);
-  std::fwrite(text.data(), 1, text.size(), gnuplot);
-  std::error_code error;
-  const bool good = pclose(gnuplot) == 0 && fs::file_size(drawn, error) > 0 && !error;
-  if (good) fs::rename(drawn, path, error);
-  if (!good || error) fs::remove(drawn);
-  check(good && !error,
-        "plot: gnuplot could not write {}; is its folder there and the disk not full?", path);
+  const ScratchFolder scratch;
+  write_file(scratch.file(script_name), script(plots));
+  check(run_gnuplot(gnuplot, scratch.path()) && fs::exists(scratch.file(picture_name)),
+        "plot: gnuplot could not draw {}; is there space in {}?", path, scratch.path());
+  write_file(path, read_file(scratch.file(picture_name)));
   return true;
 }
 

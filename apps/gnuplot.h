@@ -23,8 +23,10 @@ struct Plot {
 
 // Several plots side by side in one picture.
 //
-// Writes `path` (.png). Without gnuplot the script, with its data inside, is written beside it
-// (`path` with .gp for .png) and a line on stderr says how to draw it; returns false then.
+// Writes `path` (.png). gnuplot runs in a folder of its own on files whose names are ours, so no
+// path reaches it, and of text from outside only what is quoted. Without gnuplot the script, with
+// its data inside, is written beside `path` (with .gp for .png) and a line on stderr says how to
+// draw it; returns false then.
 bool write_plots(const std::string& path, const std::vector<Plot>& plots);
 
 }  // namespace ebb::apps

@@ -27,12 +27,13 @@ std::string summary(const Tensor& tensor) {
 
 void list_tensors(const std::vector<NamedTensor>& tensors) {
   std::size_t widest = 4;
-  for (const NamedTensor& t : tensors) widest = std::max(widest, t.name.size());
+  constexpr std::size_t most = 100;
+  for (const NamedTensor& t : tensors) widest = std::max(widest, shown(t.name, most).size());
   print("{:{}}  {:8}{:20}{:>12}{:>12}{:>12}{:>12}\n", "name", widest, "type", "shape", "mean",
         "std", "min", "max");
   std::int64_t count = 0, bytes = 0;
   for (const NamedTensor& t : tensors) {
-    print("{:{}}  {:8}{:20}{}\n", t.name, widest, t.tensor.dtype(), t.tensor.shape(),
+    print("{:{}}  {:8}{:20}{}\n", shown(t.name, most), widest, t.tensor.dtype(), t.tensor.shape(),
           summary(t.tensor));
     count += t.tensor.numel();
     bytes += t.tensor.numel() * static_cast<std::int64_t>(size_of(t.tensor.dtype()));
@@ -43,7 +44,7 @@ void list_tensors(const std::vector<NamedTensor>& tensors) {
 void inspect(const std::string& path) {
   if (path.ends_with(".npy")) return list_tensors({{"array", read_npy(path)}});
   const Safetensors file = read_safetensors(path);
-  for (const auto& [key, value] : file.metadata) print("{}: {}\n", key, value);
+  for (const auto& [key, value] : file.metadata) print("{}: {}\n", shown(key), shown(value, 2000));
   list_tensors(file.tensors);
 }
 

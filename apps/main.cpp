@@ -4,7 +4,9 @@
 #include <ebb/tensor/threads.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
+#include <cstdlib>
 #include <new>
 
 namespace {
@@ -14,6 +16,18 @@ int report(std::string message, int exit_code) {
   std::replace(message.begin(), message.end(), '\n', ' ');
   ebb::apps::note(message);
   return exit_code;
+}
+
+// NaN passes every check of a range, and no option here means an infinity.
+void refuse_not_finite(CLI::App& command) {
+  const CLI::Validator finite(
+      [](const std::string& text) -> std::string {
+        const double value = std::strtod(text.c_str(), nullptr);
+        return std::isfinite(value) ? "" : text + " is no finite number";
+      },
+      "");
+  for (CLI::Option* option : command.get_options())
+    if (option->get_type_name().find("FLOAT") != std::string::npos) option->check(finite);
 }
 
 int run(int argc, char** argv) {
@@ -36,7 +50,11 @@ int run(int argc, char** argv) {
   ebb::apps::add_tutorial_command(app);
   for (CLI::App* command : app.get_subcommands({})) {
     command->fallthrough();
-    for (CLI::App* inner : command->get_subcommands({})) inner->fallthrough();
+    refuse_not_finite(*command);
+    for (CLI::App* inner : command->get_subcommands({})) {
+      inner->fallthrough();
+      refuse_not_finite(*inner);
+    }
   }
   app.callback([&] {
     if (app.get_subcommands().empty()) throw CLI::RequiredError("A command");

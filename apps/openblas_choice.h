@@ -1,4 +1,7 @@
-// OpenBLAS's choice of kernels, mended for this program alone.
+// OpenBLAS's start, mended for this program alone.
+//
+// It asks for memory before main, and where `ulimit -v` leaves it none it asks again for ever: this
+// program ends with an Error instead, below 512 MB of addresses.
 #pragma once
 
 namespace ebb::apps {

@@ -10,13 +10,17 @@ void write_loss_plot(const RunFolder& run) {
   Curve loss{"loss"}, smooth{"smoothed"}, norm{"gradient norm"}, rate{"learning rate"};
   double average = 0;
   for (const nlohmann::json& line : run.metrics()) {
-    const double step = line.value("step", 0.0), value = line.value("loss", std::nan(""));
+    // JSON has no NaN: null stands for it.
+    const auto number = [&](const char* key) {
+      return line.contains(key) && line[key].is_number() ? line[key].get<double>() : std::nan("");
+    };
+    const double step = number("step"), value = number("loss");
     average = loss.x.empty() ? value : average + 0.2 * (value - average);
     for (Curve* curve : {&loss, &smooth, &norm, &rate}) curve->x.push_back(step);
     loss.y.push_back(value);
     smooth.y.push_back(average);
-    norm.y.push_back(line.value("grad_norm", std::nan("")));
-    rate.y.push_back(line.value("learning_rate", std::nan("")));
+    norm.y.push_back(number("grad_norm"));
+    rate.y.push_back(number("learning_rate"));
   }
   if (loss.x.empty()) return;
   write_plots(run.file("loss.png"),

@@ -1,83 +1,174 @@
 #include <ebb/apps/console.h>
+#include <ebb/apps/json_reader.h>
+#include <ebb/apps/memory.h>
 #include <ebb/apps/run_config.h>
 #include <ebb/apps/unet2d_json.h>
 #include <ebb/diffusion/schedule.h>
 #include <ebb/diffusion/tutorial_unet.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
-namespace ebb {
+namespace ebb::apps {
+namespace {
 
-// Where nlohmann looks for them: beside the types.
-NLOHMANN_JSON_SERIALIZE_ENUM(Prediction, {{Prediction::epsilon, "epsilon"},
-                                          {Prediction::x0, "x0"},
-                                          {Prediction::v, "v"},
-                                          {Prediction::flow, "flow"}})
-NLOHMANN_JSON_SERIALIZE_ENUM(LossWeight::Kind, {{LossWeight::Kind::simple, "simple"},
-                                                {LossWeight::Kind::min_snr, "min_snr"},
-                                                {LossWeight::Kind::p2, "p2"},
-                                                {LossWeight::Kind::edm, "edm"}})
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LossWeight, kind, gamma, k, sigma_data)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ObjectiveConfig, prediction, label_dropout, stratified, flip)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainingConfig, learning_rate, warmup_steps, cosine,
-                                   last_learning_rate, beta1, beta2, eps, weight_decay, clip_norm,
-                                   ema_decay, accumulation, seed)
+using Json = nlohmann::json;
 
-namespace apps {
+const Names<Prediction> prediction_names{{"epsilon", Prediction::epsilon},
+                                         {"x0", Prediction::x0},
+                                         {"v", Prediction::v},
+                                         {"flow", Prediction::flow}};
+const Names<LossWeight::Kind> weight_names{{"simple", LossWeight::Kind::simple},
+                                           {"min_snr", LossWeight::Kind::min_snr},
+                                           {"p2", LossWeight::Kind::p2},
+                                           {"edm", LossWeight::Kind::edm}};
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DatasetOptions, data, folder, size, channels)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DatasetInfo, height, width, channels, class_names)
+template <class T>
+std::string_view name_in(const Names<T>& names, T value) {
+  for (const auto& [name, known] : names)
+    if (known == value) return name;
+  fail("a value without a name");
+}
 
-nlohmann::json to_json(const RunConfig& config) {
-  nlohmann::json model{{"name", config.model}};
+constexpr std::int64_t many = 1'000'000'000;
+constexpr double large = 1e30;
+
+Json to_json(const ObjectiveConfig& o) {
+  return {{"prediction", name_in(prediction_names, o.prediction)},
+          {"label_dropout", o.label_dropout},
+          {"stratified", o.stratified},
+          {"flip", o.flip}};
+}
+ObjectiveConfig objective_from(const JsonReader& j) {
+  ObjectiveConfig o;
+  o.prediction = j.choice("prediction", prediction_names);
+  o.label_dropout = j.number("label_dropout", 0, 1);
+  o.stratified = j.flag("stratified");
+  o.flip = j.flag("flip");
+  return o;
+}
+
+Json to_json(const LossWeight& w) {
+  return {{"kind", name_in(weight_names, w.kind)},
+          {"gamma", w.gamma},
+          {"k", w.k},
+          {"sigma_data", w.sigma_data}};
+}
+LossWeight weight_from(const JsonReader& j) {
+  return {.kind = j.choice("kind", weight_names),
+          .gamma = j.number("gamma", 0, large),
+          .k = j.number("k", 0, large),
+          .sigma_data = j.number("sigma_data", 0, large)};
+}
+
+Json to_json(const TrainingConfig& t) {
+  return {{"learning_rate", t.learning_rate},
+          {"warmup_steps", t.warmup_steps},
+          {"cosine", t.cosine},
+          {"last_learning_rate", t.last_learning_rate},
+          {"beta1", t.beta1},
+          {"beta2", t.beta2},
+          {"eps", t.eps},
+          {"weight_decay", t.weight_decay},
+          {"clip_norm", t.clip_norm},
+          {"ema_decay", t.ema_decay},
+          {"accumulation", t.accumulation},
+          {"seed", t.seed}};
+}
+TrainingConfig training_from(const JsonReader& j) {
+  TrainingConfig t;
+  t.learning_rate = j.number("learning_rate", 0, 10);
+  t.warmup_steps = j.integer("warmup_steps", 0, many);
+  t.cosine = j.flag("cosine");
+  t.last_learning_rate = j.number("last_learning_rate", 0, 1);
+  t.beta1 = j.number("beta1", 0, 1);
+  t.beta2 = j.number("beta2", 0, 1);
+  t.eps = j.number("eps", 0, 1);
+  t.weight_decay = j.number("weight_decay", 0, 10);
+  t.clip_norm = j.number("clip_norm", 0, large);
+  t.ema_decay = j.number("ema_decay", 0, 1);
+  t.accumulation = j.integer("accumulation", 1, many);
+  t.seed = j.seed("seed");
+  return t;
+}
+
+DatasetOptions data_from(const JsonReader& j) {
+  DatasetOptions d;
+  d.data = j.text("data");
+  d.folder = j.text("folder");
+  d.size = j.integer("size", 0, 65536);
+  d.channels = j.integer("channels", 0, 4);
+  return d;
+}
+DatasetInfo image_from(const JsonReader& j) {
+  return {j.integer("height", 1, 65536), j.integer("width", 1, 65536),
+          j.integer("channels", 1, 4096), j.texts("class_names")};
+}
+
+}  // namespace
+
+Json to_json(const RunConfig& config) {
+  Json model{{"name", config.model}};
   if (config.model == "unet")
     model["unet"] = unet2d_config_to_json(config.unet);
   else
     model["time_features"] = config.time_features;
+  const DatasetOptions& data = config.data;
+  const DatasetInfo& image = config.image;
   return {{"ebb", EBB_VERSION},
-          {"data", config.data},
-          {"image", config.image},
+          {"data",
+           {{"data", data.data},
+            {"folder", data.folder},
+            {"size", data.size},
+            {"channels", data.channels}}},
+          {"image",
+           {{"height", image.height},
+            {"width", image.width},
+            {"channels", image.channels},
+            {"class_names", image.class_names}}},
           {"model", model},
           {"schedule", config.schedule},
           {"timesteps", config.timesteps},
           {"zero_terminal_snr", config.zero_terminal_snr},
           {"shift", config.shift},
-          {"objective", config.objective},
-          {"loss_weight", config.objective.weight},
-          {"training", config.training},
+          {"objective", to_json(config.objective)},
+          {"loss_weight", to_json(config.objective.weight)},
+          {"training", to_json(config.training)},
           {"batch", config.batch}};
 }
 
-RunConfig run_config_from_json(const nlohmann::json& json) {
-  try {
-    RunConfig config;
-    json.at("data").get_to(config.data);
-    json.at("image").get_to(config.image);
-    const nlohmann::json& model = json.at("model");
-    model.at("name").get_to(config.model);
-    if (config.model == "unet")
-      config.unet = unet2d_config_from_json(model.at("unet"));
-    else
-      model.at("time_features").get_to(config.time_features);
-    json.at("schedule").get_to(config.schedule);
-    json.at("timesteps").get_to(config.timesteps);
-    config.zero_terminal_snr = json.value("zero_terminal_snr", false);
-    config.shift = json.value("shift", 1.0);
-    json.at("objective").get_to(config.objective);
-    config.objective.weight = json.value("loss_weight", LossWeight());
-    json.at("training").get_to(config.training);
-    json.at("batch").get_to(config.batch);
-    return config;
-  } catch (const nlohmann::json::exception& error) {
-    fail("not the configuration of a run: {}", error.what());
-  }
+RunConfig run_config_from_json(const Json& json) {
+  const JsonReader j(json);
+  RunConfig config;
+  config.data = data_from(j.object("data"));
+  config.image = image_from(j.object("image"));
+  const JsonReader model = j.object("model");
+  config.model = model.text("name");
+  if (config.model == "unet")
+    config.unet = unet2d_config_from_json(json["model"].value("unet", Json()));
+  else
+    config.time_features = model.integer("time_features", 0, 65536);
+  config.schedule = j.text("schedule");
+  const std::vector<std::string> schedules = usable_schedules();
+  check(std::find(schedules.begin(), schedules.end(), config.schedule) != schedules.end(),
+        "schedule is {}; one of {} is needed", config.schedule, fmt::join(schedules, ", "));
+  config.timesteps = j.integer("timesteps", 1, 100'000);
+  config.zero_terminal_snr = j.flag("zero_terminal_snr", false);
+  config.shift = j.number("shift", 1e-6, 1e6, 1.0);
+  config.objective = objective_from(j.object("objective"));
+  if (j.has("loss_weight")) config.objective.weight = weight_from(j.object("loss_weight"));
+  config.training = training_from(j.object("training"));
+  config.batch = j.integer("batch", 1, 1'000'000);
+  return config;
 }
 
 std::unique_ptr<Model> make_model(const RunConfig& config) {
   PhiloxGenerator generator(config.training.seed);
   const auto classes = static_cast<std::int64_t>(config.image.class_names.size());
   if (config.model == "unet") {
+    // Weights, their gradients, average and the optimizer's two: five of each.
+    check_memory("the model", 5 * 4 * parameter_bound(config.unet));
     const std::int64_t factor = config.unet.patch_size
                                 << (config.unet.block_out_channels.size() - 1);
     check_usage(config.image.height % factor == 0 && config.image.width % factor == 0,
@@ -119,7 +210,7 @@ Path make_path(const RunConfig& config) {
   check_usage(
       config.schedule != "flow" || prediction == Prediction::flow || prediction == Prediction::v,
       "--schedule flow: pure noise at its end says nothing of {}; give --prediction flow",
-      nlohmann::json(prediction).get<std::string>());
+      name_in(prediction_names, prediction));
   check_usage(config.schedule == "flow" || config.shift == 1,
               "--shift {}: schedule {} has none; only flow does", config.shift, config.schedule);
   check_usage(!config.zero_terminal_snr || config.schedule != "flow",
@@ -133,5 +224,4 @@ Path make_path(const RunConfig& config) {
   return Path::discrete(config.zero_terminal_snr ? zero_terminal_snr(table) : table);
 }
 
-}  // namespace apps
-}  // namespace ebb
+}  // namespace ebb::apps

@@ -45,18 +45,18 @@ class Trajectory {
   std::vector<Tensor> moments_;
 };
 
-void write_images(const std::string& out, const Tensor& images, const SampleRequest& request,
-                  const Editing& editing, std::int64_t columns) {
-  const std::filesystem::path path = out;
-  if (path.extension() != ".npy") {
-    const Tensor picture = editing.picture(images, columns);
-    if (columns == 0 && request.labels.size() > 1 && request.labels.size() <= 20)
-      columns = static_cast<std::int64_t>(request.labels.size());
-    write_grid(out, picture, {.columns = columns});
-    return;
-  }
-  write_npy(out, images);
+// A grid of them, with what they came from.
+void write_picture(const std::string& out, const Tensor& images, const SampleRequest& request,
+                   const Editing& editing, std::int64_t columns) {
+  const Tensor picture = editing.picture(images, columns);
+  if (columns == 0 && request.labels.size() > 1 && request.labels.size() <= 20)
+    columns = static_cast<std::int64_t>(request.labels.size());
+  write_grid(out, picture, {.columns = columns});
+}
+
+void write_labels(const std::string& out, const SampleRequest& request) {
   if (request.labels.empty()) return;
+  const std::filesystem::path path = out;
   std::vector<std::int64_t> labels;
   for (std::int64_t i = 0; i < request.count; ++i) labels.push_back(label_of(request.labels, i));
   write_npy((path.parent_path() / path.stem()).string() + "_labels.npy", Tensor::from(labels));
@@ -88,20 +88,31 @@ void sample(SampleOptions& options) {
 
   catch_interrupts();
   Trajectory trajectory;
-  Tensor images;
   {
     Progress progress("sample", "images");
-    images = draw_samples(*model, config, request, [&](const SamplingView& view) {
+    const auto observe = [&](const SamplingView& view) {
       if (interrupted()) throw Cancelled();
       if (!options.trajectory.empty()) trajectory.see(view);
       const double in_batch = static_cast<double>(view.step.step + 1) / view.step.steps;
       const auto batch = static_cast<double>(view.step.x.size(0));
       progress.update((static_cast<double>(view.first) + in_batch * batch) / view.count,
                       view.first + static_cast<std::int64_t>(in_batch * batch));
-    });
+    };
+    if (end == ".npy") {
+      const DatasetInfo& image = config.image;
+      NpyWriter file(options.out, {request.count, image.height, image.width, image.channels});
+      const auto append = [&](const Tensor& images) {
+        file.append(clip_x0(images, {Clip::Kind::range}));
+      };
+      draw_each(*model, config, request, append, observe);
+      file.commit();
+      write_labels(options.out, request);
+    } else {
+      const Tensor images = draw_samples(*model, config, request, observe);
+      write_picture(options.out, clip_x0(images, {Clip::Kind::range}), request, editing,
+                    options.columns);
+    }
   }
-  images = clip_x0(images, {Clip::Kind::range});
-  write_images(options.out, images, request, editing, options.columns);
   print("{}\n", options.out);
   if (options.trajectory.empty()) return;
   trajectory.write(options.trajectory);

@@ -1,6 +1,9 @@
 #include <ebb/apps/console.h>
 #include <ebb/apps/sampler_flags.h>
 
+#include <charconv>
+#include <cmath>
+
 namespace ebb::apps {
 namespace {
 
@@ -16,6 +19,21 @@ CLI::Validator named(const char* type, const Parse& parse) {
     }
   };
   return CLI::Validator(reason, type);
+}
+
+// "LOW,HIGH", two numbers; the second may be inf.
+std::pair<double, double> parse_interval(const std::string& text) {
+  double ends[2] = {};
+  const char *at = text.data(), *const last = at + text.size();
+  for (int i = 0; i < 2; ++i) {
+    const auto [next, error] = std::from_chars(at, last, ends[i]);
+    const bool good = error == std::errc() && !std::isnan(ends[i]) &&
+                      (i == 0 ? next < last && *next == ',' : next == last);
+    check_usage(good, "{} is no interval; give two numbers, LOW,HIGH", text);
+    at = next + 1;
+  }
+  check_usage(ends[0] <= ends[1], "{} is no interval: {} is above {}", text, ends[0], ends[1]);
+  return {ends[0], ends[1]};
 }
 
 }  // namespace
@@ -70,8 +88,7 @@ void add_sampler_flags(CLI::App& command, SamplerFlags& flags) {
   command
       .add_option("--guidance-interval", flags.guidance_interval,
                   "Guide only where sigma / alpha is in LOW,HIGH (default: everywhere)")
-      ->delimiter(',')
-      ->expected(2);
+      ->check(named("", parse_interval));
   command.add_option("--clip", flags.clip, "Of the predicted image: none, range, dynamic")
       ->check(CLI::IsMember({"none", "range", "dynamic"}));
   command.add_option("--batch", request.batch, "Images drawn at a time; changes no image")
@@ -90,12 +107,8 @@ void settle(SamplerFlags& flags, RunConfig& config) {
   request.clip.kind = flags.clip == "none"    ? Clip::Kind::none
                       : flags.clip == "range" ? Clip::Kind::range
                                               : Clip::Kind::dynamic;
-  if (!flags.guidance_interval.empty()) {
-    check_usage(flags.guidance_interval.size() == 2,
-                "--guidance-interval: {} values; give two, LOW,HIGH",
-                flags.guidance_interval.size());
-    request.guidance_interval = {flags.guidance_interval[0], flags.guidance_interval[1]};
-  }
+  if (!flags.guidance_interval.empty())
+    request.guidance_interval = parse_interval(flags.guidance_interval);
   if (!flags.shift.empty()) config.shift = parse_shift(flags.shift, config);
   config.zero_terminal_snr |= flags.zero_terminal_snr;
   make_path(config);  // a path that this does not fit is named before any work

@@ -6,17 +6,15 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace ebb::apps {
 
 struct SamplerFlags {
   SampleRequest request;
-  std::string spacing, shift, clip = "range";  // an empty one: the sampler's, the run's
+  std::string spacing, shift, guidance_interval, clip = "range";  // empty: the usual
   bool zero_terminal_snr = false;
   double usual_guidance = 1;       // of the command, where the model has a null class
   std::optional<double> guidance;  // as given
-  std::vector<double> guidance_interval;
 };
 
 // Options from --sampler to --clip, --seed and --batch. `flags` must outlive `command`.

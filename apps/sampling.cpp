@@ -1,7 +1,9 @@
 #include <ebb/apps/console.h>
+#include <ebb/apps/memory.h>
 #include <ebb/apps/sampling.h>
 #include <ebb/diffusion/guidance.h>
 #include <ebb/tensor/layout.h>
+#include <ebb/tensor/pointwise.h>
 #include <ebb/tensor/weight_cache.h>
 
 #include <algorithm>
@@ -80,8 +82,8 @@ std::vector<std::int64_t> parse_classes(const std::string& text, std::int64_t cl
   return result;
 }
 
-Tensor draw_samples(const Model& model, const RunConfig& config, const SampleRequest& request,
-                    const SamplingObserver& observer) {
+void draw_each(const Model& model, const RunConfig& config, const SampleRequest& request,
+               const SampleSink& sink, const SamplingObserver& observer) {
   check_usage(request.count >= 1 && request.batch >= 1,
               "{} samples in batches of {}; give 1 or more", request.count, request.batch);
   check_usage(std::isfinite(request.guidance), "guidance {}: give a finite number",
@@ -96,7 +98,6 @@ Tensor draw_samples(const Model& model, const RunConfig& config, const SampleReq
   const TimeGrid grid = make_grid(path, request.steps, grid_options);
   WeightCache weights;
   const WeightCache::Scope scope(weights);
-  std::vector<Tensor> parts;
   for (std::int64_t first = 0; first < request.count; first += request.batch) {
     const std::int64_t count = std::min(request.batch, request.count - first);
     const std::int64_t index = request.first_index + first;
@@ -108,10 +109,27 @@ Tensor draw_samples(const Model& model, const RunConfig& config, const SampleReq
         grid[0], {count, config.image.height, config.image.width, config.image.channels},
         request.seed, index);
     const Sampling sampling{denoiser, path, grid, philox_noise(request.seed, index), observe};
-    parts.push_back(request.drawing
-                        ? request.drawing(sampling, start, first)
-                        : run_sampler(request.sampler, sampling, start, request.settings));
+    const Tensor images = request.drawing
+                              ? request.drawing(sampling, start, first)
+                              : run_sampler(request.sampler, sampling, start, request.settings);
+    check(
+        all_finite(images),
+        "sampler {}, {} steps, guidance {}: images {} to {} are not finite; give more steps, less "
+        "guidance or another sampler",
+        request.sampler, request.steps, request.guidance, index, index + count - 1);
+    sink(images);
   }
+}
+
+Tensor draw_samples(const Model& model, const RunConfig& config, const SampleRequest& request,
+                    const SamplingObserver& observer) {
+  const DatasetInfo& image = config.image;
+  const double bytes = 4.0 * static_cast<double>(image.height * image.width * image.channels);
+  check_memory(fmt::format("{} samples at once", request.count),
+               2 * bytes * static_cast<double>(request.count));
+  std::vector<Tensor> parts;
+  draw_each(
+      model, config, request, [&](const Tensor& images) { parts.push_back(images); }, observer);
   return cat(parts, 0);
 }
 

@@ -43,8 +43,12 @@ struct SamplingView {
 };
 using SamplingObserver = std::function<void(const SamplingView&)>;
 
-// Images (count, H, W, C) float32, not clamped. Image i is a function of the weights, the request
-// and (seed, first_index + i) alone, whatever the batch.
+// Gives images (n, H, W, C) float32, not clamped, batch by batch to `sink`. Image i is a function of
+// the weights, the request and (seed, first_index + i) alone, whatever the batch.
+using SampleSink = std::function<void(const Tensor& images)>;
+void draw_each(const Model& model, const RunConfig& config, const SampleRequest& request,
+               const SampleSink& sink, const SamplingObserver& observer = {});
+// All of them, (count, H, W, C).
 Tensor draw_samples(const Model& model, const RunConfig& config, const SampleRequest& request,
                     const SamplingObserver& observer = {});
 

@@ -1,3 +1,6 @@
+#include <ebb/apps/console.h>
+#include <ebb/apps/json_reader.h>
+#include <ebb/apps/memory.h>
 #include <ebb/apps/unet2d_json.h>
 #include <ebb/nn/atomic_file.h>
 #include <ebb/nn/input_file.h>
@@ -11,44 +14,28 @@ namespace {
 
 using nlohmann::json;
 
-// The value of `key`, or `otherwise` where it is absent. T is the type it must have.
-template <class T>
-T value_of(const json& object, const char* key, const T& otherwise) {
-  const auto found = object.find(key);
-  if (found == object.end()) return otherwise;
-  try {
-    if (std::is_same_v<T, std::int64_t> && !found->is_number_integer())
-      fail("UNet2D config: {} is {}; a whole number is needed", key, found->dump());
-    return found->get<T>();
-  } catch (const json::exception&) {
-    fail("UNet2D config: {} is {}, which has the wrong type", key, found->dump());
-  }
-}
-
 // Absent or `only`.
 void check_only(const json& object, const char* key, const json& only) {
   const json found = object.value(key, only);
-  check(found == only, "UNet2D config: {} is {}; this program has {} alone", key, found.dump(),
-        only.dump());
+  check(found == only, "UNet2D config: {} is {}; this program has {} alone", key,
+        shown(found.dump(-1, ' ', true, json::error_handler_t::replace), 80), only.dump());
 }
 
-std::int64_t number_or_null(const json& object, const char* key, std::int64_t absent) {
-  const auto found = object.find(key);
-  if (found != object.end() && found->is_null()) return 0;
-  return value_of(object, key, absent);
+std::int64_t number_or_null(const JsonReader& j, const char* key, std::int64_t high,
+                            std::int64_t absent) {
+  return j.is_null(key) ? 0 : j.integer(key, 0, high, absent);
 }
 
-std::vector<LevelType> levels_of(const json& object, const char* key,
+std::vector<LevelType> levels_of(const JsonReader& j, const char* key,
                                  const std::vector<LevelType>& otherwise) {
-  if (!object.contains(key)) return otherwise;
+  if (!j.has(key)) return otherwise;
   std::vector<LevelType> levels;
-  for (const std::string& name : value_of(object, key, std::vector<std::string>()))
-    levels.push_back(level_type(name));
+  for (const std::string& name : j.texts(key)) levels.push_back(level_type(name));
   return levels;
 }
 
-std::string activation_of(const json& object, const std::string& otherwise) {
-  const std::string name = value_of(object, "act_fn", otherwise);
+std::string activation_of(const JsonReader& j, const std::string& otherwise) {
+  const std::string name = j.text("act_fn", otherwise);
   return name == "swish" ? "silu" : name;
 }
 
@@ -72,37 +59,39 @@ json null_if_zero(std::int64_t value) { return value == 0 ? json() : json(value)
 }  // namespace
 
 UNet2DConfig unet2d_config_from_json(const json& j) {
-  check(j.is_object(), "UNet2D config: {} is no JSON object", j.dump().substr(0, 40));
+  const JsonReader r(j, "UNet2D config: ");
   check_only(j, "_class_name", "UNet2DModel");
   check_only(j, "time_embedding_type", "positional");
   check_only(j, "time_embedding_dim", nullptr);
   check_only(j, "class_embed_type", nullptr);
   check_only(j, "mid_block_type", "UNetMidBlock2D");
+  constexpr std::int64_t most = 65536;
   const UNet2DConfig d;
   UNet2DConfig c;
-  c.in_channels = value_of(j, "in_channels", d.in_channels);
-  c.out_channels = value_of(j, "out_channels", d.out_channels);
-  c.center_input_sample = value_of(j, "center_input_sample", d.center_input_sample);
-  c.freq_shift = value_of(j, "freq_shift", d.freq_shift);
-  c.flip_sin_to_cos = value_of(j, "flip_sin_to_cos", d.flip_sin_to_cos);
-  c.down_block_types = levels_of(j, "down_block_types", d.down_block_types);
-  c.up_block_types = levels_of(j, "up_block_types", d.up_block_types);
-  c.block_out_channels = value_of(j, "block_out_channels", d.block_out_channels);
-  c.layers_per_block = value_of(j, "layers_per_block", d.layers_per_block);
-  c.mid_block_scale_factor = value_of(j, "mid_block_scale_factor", d.mid_block_scale_factor);
-  c.downsample_padding = value_of(j, "downsample_padding", d.downsample_padding);
-  c.downsample_type = value_of(j, "downsample_type", d.downsample_type);
-  c.upsample_type = value_of(j, "upsample_type", d.upsample_type);
-  c.act_fn = activation_of(j, d.act_fn);
-  c.attention_head_dim = number_or_null(j, "attention_head_dim", d.attention_head_dim);
-  c.norm_num_groups = value_of(j, "norm_num_groups", d.norm_num_groups);
-  c.attn_norm_num_groups = number_or_null(j, "attn_norm_num_groups", 0);
-  c.norm_eps = value_of(j, "norm_eps", d.norm_eps);
-  c.resnet_time_scale_shift = value_of(j, "resnet_time_scale_shift", d.resnet_time_scale_shift);
-  c.add_attention = value_of(j, "add_attention", d.add_attention);
-  c.num_class_embeds = number_or_null(j, "num_class_embeds", 0);
-  c.null_class = value_of(j, "null_class", d.null_class);
-  c.patch_size = value_of(j, "patch_size", d.patch_size);
+  c.in_channels = r.integer("in_channels", 1, most, d.in_channels);
+  c.out_channels = r.integer("out_channels", 1, most, d.out_channels);
+  c.center_input_sample = r.flag("center_input_sample", d.center_input_sample);
+  c.freq_shift = r.number("freq_shift", -1e6, 1e6, d.freq_shift);
+  c.flip_sin_to_cos = r.flag("flip_sin_to_cos", d.flip_sin_to_cos);
+  c.down_block_types = levels_of(r, "down_block_types", d.down_block_types);
+  c.up_block_types = levels_of(r, "up_block_types", d.up_block_types);
+  if (r.has("block_out_channels")) c.block_out_channels = r.integers("block_out_channels", 1, most);
+  c.layers_per_block = r.integer("layers_per_block", 1, 64, d.layers_per_block);
+  c.mid_block_scale_factor =
+      r.number("mid_block_scale_factor", -1e6, 1e6, d.mid_block_scale_factor);
+  c.downsample_padding = r.integer("downsample_padding", 0, 1, d.downsample_padding);
+  c.downsample_type = r.text("downsample_type", d.downsample_type);
+  c.upsample_type = r.text("upsample_type", d.upsample_type);
+  c.act_fn = activation_of(r, d.act_fn);
+  c.attention_head_dim = number_or_null(r, "attention_head_dim", most, d.attention_head_dim);
+  c.norm_num_groups = r.integer("norm_num_groups", 1, most, d.norm_num_groups);
+  c.attn_norm_num_groups = number_or_null(r, "attn_norm_num_groups", most, 0);
+  c.norm_eps = r.number("norm_eps", 0, 1, d.norm_eps);
+  c.resnet_time_scale_shift = r.text("resnet_time_scale_shift", d.resnet_time_scale_shift);
+  c.add_attention = r.flag("add_attention", d.add_attention);
+  c.num_class_embeds = number_or_null(r, "num_class_embeds", 1'000'000, 0);
+  c.null_class = r.flag("null_class", d.null_class);
+  c.patch_size = r.integer("patch_size", 1, 256, d.patch_size);
   check_config(c);
   return c;
 }
@@ -147,7 +136,9 @@ DiffusersModel read_diffusers_model(const std::string& folder) {
   const json config = json::parse(read_file(path, 1 << 20), nullptr, /*allow_exceptions=*/false);
   check(!config.is_discarded(), "{}: is no JSON", path);
   PhiloxGenerator generator(0);
-  DiffusersModel model{std::make_unique<UNet2D>(unet2d_config_from_json(config), generator)};
+  const UNet2DConfig options = unet2d_config_from_json(config);
+  check_memory(folder, 2 * 4 * parameter_bound(options));
+  DiffusersModel model{std::make_unique<UNet2D>(options, generator)};
   read_sample_size(config, model);
   load_state_dict(
       *model.unet,

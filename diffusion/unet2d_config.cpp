@@ -91,6 +91,8 @@ void check_config(const UNet2DConfig& config) {
   check_at_least(config.null_class ? "num_class_embeds with a null class" : "num_class_embeds",
                  config.num_class_embeds, config.null_class ? 2 : 0);
   check_at_least("patch_size", config.patch_size, 1);
+  check(config.patch_size <= 256, "UNet2D: patch_size is {}; at most 256 can be",
+        config.patch_size);
   const std::int64_t area = config.patch_size * config.patch_size;
   check(config.in_channels % area == 0 && config.out_channels % area == 0,
         "UNet2D: in_channels {} and out_channels {} must be multiples of patch_size squared, {}",
@@ -109,6 +111,26 @@ void check_config(const UNet2DConfig& config) {
                {"default", "scale_shift"});
   check_groups(config);
   check_head_dim(config);
+}
+
+double parameter_bound(const UNet2DConfig& config) {
+  const auto number = [](std::int64_t value) { return static_cast<double>(value); };
+  const std::vector<std::int64_t>& widths = config.block_out_channels;
+  const double time = 4 * number(widths[0]);
+  double total =
+      9 * number(widths[0]) * (number(config.in_channels) + number(config.out_channels)) +
+      time * (number(widths[0]) + time + number(config.num_class_embeds));
+  for (std::size_t i = 0; i < widths.size(); ++i) {
+    const double width = number(widths[i]);
+    const double widest = std::max({width, number(widths[i > 0 ? i - 1 : 0]),
+                                    number(widths[std::min(i + 1, widths.size() - 1)])});
+    // A residual block's input has at most two of the widest, its two convolutions, shortcut and
+    // time; attention; all of it in layers down, one more up, resampling and the middle.
+    const double block = (9 + 1) * 2 * widest * width + 9 * width * width + 2 * time * width;
+    const double attention = 4 * width * width + 6 * width;
+    total += (2 * number(config.layers_per_block) + 6) * (block + attention + 12 * widest);
+  }
+  return total;
 }
 
 UNet2DConfig unet2d_preset(std::string_view name, std::int64_t channels, std::int64_t classes) {

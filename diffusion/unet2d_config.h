@@ -49,6 +49,9 @@ struct UNet2DConfig {
 // An Error that names the option and what is allowed, unless a network can be built from `config`.
 void check_config(const UNet2DConfig& config);
 
+// No fewer parameters than the network has, nor many times more: to ask before it is built.
+double parameter_bound(const UNet2DConfig& config);
+
 // Sizes for images of `channels` channels with `classes` classes (0: none) and a null class:
 //   tiny    0.1 M parameters, for tests and demonstrations
 //   small   28x28 and 32x32, minutes on two cores

@@ -148,26 +148,48 @@ Tensor read_npy(const std::string& path) {
   return permute(read_elements(file, *type, Shape(sizes)), dims);
 }
 
-void write_npy(const std::string& path, const Tensor& tensor) {
-  check(tensor.defined(), "{}: the tensor is undefined; give it a value first", path);
-  std::string shape;
-  for (const std::int64_t size : tensor.shape()) shape += std::to_string(size) + ", ";
-  if (tensor.rank() > 1) shape.resize(shape.size() - 2);
-  if (tensor.rank() == 1) shape.pop_back();
+NpyWriter::NpyWriter(const std::string& path, const Shape& shape, DType dtype)
+    : path_(path), file_(path), row_(shape), dtype_(dtype), left_(0) {
+  std::string sizes;
+  for (const std::int64_t size : shape) sizes += std::to_string(size) + ", ";
+  if (shape.rank() > 1) sizes.resize(sizes.size() - 2);
+  if (shape.rank() == 1) sizes.pop_back();
   std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}",
-                                   file_type_of(tensor.dtype()).npy, shape);
+                                   file_type_of(dtype).npy, sizes);
   // With the ten bytes before it a multiple of 64, and a newline at its end.
   header.resize((10 + header.size() + 1 + 63) / 64 * 64 - 10 - 1, ' ');
   header += '\n';
   std::string start(magic);
   start +=
       {'\1', '\0', static_cast<char>(header.size() & 0xff), static_cast<char>(header.size() >> 8)};
+  file_.write(start.data(), start.size());
+  file_.write(header.data(), header.size());
+  if (shape.rank() == 0) return;
+  left_ = shape[0];
+  row_.set(0, 1);
+}
 
-  const Tensor host = tensor.to(Device::cpu);
-  AtomicFile file(path);
-  file.write(start.data(), start.size());
-  file.write(header.data(), header.size());
-  file.write(host.raw(), host.bytes());
+void NpyWriter::append(const Tensor& rows) {
+  Shape one = rows.shape();
+  const std::int64_t count = one.rank() > 0 ? one[0] : 0;
+  if (one.rank() > 0) one.set(0, 1);
+  check(rows.dtype() == dtype_ && (row_.rank() == 0 || (one == row_ && count <= left_)),
+        "{}: {} {} do not follow here: rows of {} {}, {} of them", path_, rows.dtype(),
+        rows.shape(), dtype_, row_, left_);
+  const Tensor host = rows.to(Device::cpu);
+  file_.write(host.raw(), host.bytes());
+  left_ -= count;
+}
+
+void NpyWriter::commit() {
+  check(left_ == 0, "{}: {} rows are missing", path_, left_);
+  file_.commit();
+}
+
+void write_npy(const std::string& path, const Tensor& tensor) {
+  check(tensor.defined(), "{}: the tensor is undefined; give it a value first", path);
+  NpyWriter file(path, tensor.shape(), tensor.dtype());
+  file.append(tensor);
   file.commit();
 }
 

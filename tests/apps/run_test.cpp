@@ -218,7 +218,7 @@ TEST_CASE("sample: what cannot be drawn is said") {
   refused({"--steps", "1001"}, "1000");
   refused({"--steps", "-1"}, "-1");
   refused({"--guidance", "nan"}, "guidance");
-  refused({"--guidance-interval", "2,1"}, "needs 0 <= low <= high");
+  refused({"--guidance-interval", "2,1"}, "2 is above 1");
   refused({"--negative", "11"}, "11 is out of range");
   refused({"--eta", "1.5", "--sampler", "ddim"}, "eta");
   refused({"--steps", "2"}, "/nowhere/x.png");

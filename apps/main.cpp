@@ -4,6 +4,7 @@
 #include <ebb/tensor/threads.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
@@ -18,16 +19,36 @@ int report(std::string message, int exit_code) {
   return exit_code;
 }
 
-// NaN passes every check of a range, and no option here means an infinity.
-void refuse_not_finite(CLI::App& command) {
-  const CLI::Validator finite(
-      [](const std::string& text) -> std::string {
-        const double value = std::strtod(text.c_str(), nullptr);
-        return std::isfinite(value) ? "" : text + " is no finite number";
-      },
-      "");
-  for (CLI::Option* option : command.get_options())
-    if (option->get_type_name().find("FLOAT") != std::string::npos) option->check(finite);
+// What the parser lets through: NaN passes every check of a range, no option means an infinity, and
+// a whole number that does not fit becomes the largest that does, any number is true.
+void check_numbers(CLI::App& command) {
+  const auto validator = [](auto is_good, const char* what) {
+    return CLI::Validator(
+        [=](const std::string& text) -> std::string {
+          return is_good(text.c_str()) ? "" : text + " is no " + what;
+        },
+        "");
+  };
+  const auto finite = [](const char* text) { return std::isfinite(std::strtod(text, nullptr)); };
+  const auto fits = [](const char* text) {
+    errno = 0;
+    std::strtoll(text, nullptr, 10);
+    return errno != ERANGE;
+  };
+  const auto fits_unsigned = [](const char* text) {
+    errno = 0;
+    std::strtoull(text, nullptr, 10);
+    return errno != ERANGE && text[0] != '-';
+  };
+  for (CLI::Option* option : command.get_options()) {
+    const std::string type = option->get_type_name();
+    if (type.starts_with("FLOAT")) option->check(validator(finite, "finite number"));
+    if (type.starts_with("INT")) option->check(validator(fits, "number of 64 bits"));
+    if (type.starts_with("UINT"))
+      option->check(validator(fits_unsigned, "number of 64 bits from 0 on"));
+    if (type.starts_with("BOOLEAN"))
+      option->check(CLI::IsMember({"true", "false", "1", "0", "yes", "no", "on", "off"}));
+  }
 }
 
 int run(int argc, char** argv) {
@@ -50,10 +71,10 @@ int run(int argc, char** argv) {
   ebb::apps::add_tutorial_command(app);
   for (CLI::App* command : app.get_subcommands({})) {
     command->fallthrough();
-    refuse_not_finite(*command);
+    check_numbers(*command);
     for (CLI::App* inner : command->get_subcommands({})) {
       inner->fallthrough();
-      refuse_not_finite(*inner);
+      check_numbers(*inner);
     }
   }
   app.callback([&] {

@@ -38,6 +38,13 @@ bool nothing_in(const std::string& path) {
   return !error;
 }
 
+// `path`, or where it is taken `path` and a number.
+std::string free_name(const std::string& path) {
+  std::string name = path;
+  for (int i = 2; fs::exists(name); ++i) name = fmt::format("{}-{}", path, i);
+  return name;
+}
+
 void remove_temporaries(const std::string& folder) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error))
@@ -152,24 +159,28 @@ void RunFolder::save_checkpoint(const Trainer& trainer, double seconds, std::int
   }
 }
 
-double RunFolder::load_checkpoint(Trainer& trainer) const {
-  std::vector<std::int64_t> steps = checkpoints(), damaged;
+double RunFolder::load_checkpoint(Trainer& trainer, std::int64_t most) const {
+  std::vector<std::int64_t> steps = checkpoints(), aside;
   std::string reason;
   double seconds = 0;
   for (; !steps.empty(); steps.pop_back()) {
     try {
+      check(steps.back() <= most, "{}: passed over", checkpoint_path(steps.back()));
       seconds = read_checkpoint(checkpoint_path(steps.back()), steps.back(), trainer);
       break;
     } catch (const Error& error) {
       if (reason.empty()) reason = error.what();
-      damaged.push_back(steps.back());
+      aside.push_back(steps.back());
     }
   }
-  if (damaged.empty()) return seconds;
+  if (aside.empty()) return seconds;
   check(!steps.empty(), "{}; there is no older one", reason);
-  note(fmt::format("{}; going on from step {}", reason, steps.back()));
-  for (const std::int64_t step : damaged)
-    fs::rename(checkpoint_path(step), checkpoint_path(step) + ".damaged");
+  for (const std::int64_t step : aside) {
+    std::error_code error;
+    fs::rename(checkpoint_path(step), free_name(checkpoint_path(step) + ".aside"), error);
+    check(!error, "{}: cannot rename it: {}", checkpoint_path(step), error.message());
+  }
+  note(fmt::format("{}; set aside, going on from step {}", reason, steps.back()));
   return seconds;
 }
 

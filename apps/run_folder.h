@@ -47,9 +47,10 @@ class RunFolder {
                        bool for_good = false) const;
   // The seconds of training until the checkpoint at `step`.
   double seconds_at(std::int64_t step) const;
-  // The newest that is whole into `trainer`; returns its seconds. Newer ones, damaged, are renamed
-  // and named to the user. Without any the trainer stays at its start. An Error if all are damaged.
-  double load_checkpoint(Trainer& trainer) const;
+  // The newest that is whole, of at most step `most`, into `trainer`; returns its seconds. Newer
+  // ones are set aside under another name and named to the user. Without any checkpoint the
+  // trainer stays at its start; an Error if there are some and none will do.
+  double load_checkpoint(Trainer& trainer, std::int64_t most = INT64_MAX) const;
 
   using Weights = apps::Weights;
   // The network with the weights of the checkpoint at `step` (-1: the newest).

@@ -112,7 +112,8 @@ class Training {
     const double rate = trainer_.config().learning_rate / 2;
     run_.lower_learning_rate(rate);
     trainer_.set_learning_rate(rate);
-    run_.load_checkpoint(trainer_);
+    // From where it went wrong at once, one further back.
+    run_.load_checkpoint(trainer_, saved_ == trainer_.steps() ? saved_ - 1 : saved_);
     run_.trim_metrics(trainer_.steps());
     saved_ = trainer_.steps();
     note(fmt::format("{}; back to step {} at learning rate {}", error.what(), saved_, rate));

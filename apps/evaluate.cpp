@@ -128,8 +128,9 @@ void evaluate(EvaluateOptions& options) {
   if (evaluation.judge_accuracy()) {
     json["judge"] = {{"file", evaluation.judge_file()},
                      {"test_accuracy", *evaluation.judge_accuracy()}};
-    note(fmt::format("the judge is right on {:.2f}% of the test images; it is kept in {}",
-                     100 * *evaluation.judge_accuracy(), evaluation.judge_file()));
+    note(fmt::format(
+        "the judge is right on {:.2f}% of the test images{}", 100 * *evaluation.judge_accuracy(),
+        evaluation.judge_file().empty() ? "" : "; it is kept in " + evaluation.judge_file()));
   }
   if (sweeps)
     run_sweep(options.sweep, run, config, weights_of(options), evaluation, request,

@@ -4,6 +4,7 @@
 #include <ebb/apps/console.h>
 #include <ebb/apps/run_folder.h>
 #include <ebb/apps/unet2d_json.h>
+#include <ebb/nn/atomic_file.h>
 
 #include <filesystem>
 #include <memory>
@@ -79,7 +80,17 @@ void export_model(const ExportOptions& options) {
   const auto weights = options.weights == "raw" ? RunFolder::Weights::raw : RunFolder::Weights::ema;
   DiffusersModel model{nullptr, run.config().image.height, run.config().image.width};
   model.unet.reset(static_cast<UNet2D*>(run.load_model(weights, options.checkpoint).release()));
-  write_diffusers_model(model, options.out);
+  // Whole or not at all.
+  const std::string part = temporary_name(fs::absolute(options.out).lexically_normal().string());
+  try {
+    write_diffusers_model(model, part);
+    fs::rename(part, options.out);
+    sync_folder(fs::absolute(options.out).parent_path().string());
+  } catch (const std::exception& error) {
+    std::error_code ignored;
+    fs::remove_all(part, ignored);
+    fail("{}: {}", options.out, error.what());
+  }
   print("{}\n", options.out);
 }
 

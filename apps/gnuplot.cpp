@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
@@ -19,15 +20,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// In single quotes gnuplot expands nothing: neither `command` nor \ sequences. A quote is doubled;
-// control characters, which no label has a use for, are left out.
+// All but letters, digits and spaces as octal escapes, which gnuplot undoes after it has looked for
+// anything to expand. Control characters, which no label has a use for, are left out.
 std::string quoted(const std::string& text) {
-  std::string result = "'";
+  std::string result = "\"";
   for (const char c : text) {
-    if (c == '\'') result += c;
-    if (static_cast<unsigned char>(c) >= 32 && c != 127) result += c;
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) || c == ' ')
+      result += c;
+    else if (byte > 32 && byte != 127)
+      result += fmt::format("\\{:03o}", byte);
   }
-  return result + "'";
+  return result + '"';
 }
 
 // Where gnuplot runs, and the names of what it reads and writes there: ours, whatever the user's.

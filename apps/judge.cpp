@@ -74,14 +74,17 @@ bool load_judge(Classifier& classifier, const std::string& file, const std::stri
   }
 }
 
-void save_judge(Classifier& classifier, const std::string& file, const std::string& wanted) {
+// The file's name, empty if it cannot be kept.
+std::string save_judge(Classifier& classifier, const std::string& file, const std::string& wanted) {
   try {
     std::error_code error;
     fs::create_directories(fs::path(file).parent_path(), error);
     write_safetensors(file, state_dict(classifier),
                       {{"format", "pt"}, {"ebb.kind", judge_kind}, {"ebb.judge", wanted}});
+    return file;
   } catch (const Error& error) {
     note(fmt::format("the judge is not kept: {}", error.what()));
+    return {};
   }
 }
 
@@ -107,7 +110,7 @@ Judge open_judge(const DatasetOptions& data, const Dataset& train, const JudgeOp
   const std::string wanted = description(data, train, options.steps);
   if (load_judge(judge.classifier, judge.file, wanted)) return judge;
   train_judge(judge.classifier, train, options.steps);
-  save_judge(judge.classifier, judge.file, wanted);
+  judge.file = save_judge(judge.classifier, judge.file, wanted);
   return judge;
 }
 

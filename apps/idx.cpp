@@ -18,7 +18,9 @@ constexpr std::string_view mend = "download it again";
 class GzipFile {
  public:
   explicit GzipFile(const std::string& path) : path_(path) {
-    const int descriptor = InputFile(path).release();
+    InputFile file(path);
+    most_ = most_expanded(static_cast<std::int64_t>(file.size()));
+    const int descriptor = file.release();
     file_ = gzdopen(descriptor, "rb");
     if (!file_) ::close(descriptor);
     check(file_ != nullptr, "{}: cannot open it: {}", path, std::strerror(errno));
@@ -30,8 +32,12 @@ class GzipFile {
 
   // As many of `bytes` as there are.
   std::vector<std::uint8_t> read(std::int64_t bytes) {
-    constexpr std::int64_t piece = 1 << 20;  // what a header promises is not yet in the file
+    check(bytes <= most_,
+          "{}: truncated: its header promises {} bytes, more than the file can hold; {}", path_,
+          bytes, mend);
+    constexpr std::int64_t piece = 1 << 20;
     std::vector<std::uint8_t> result;
+    result.reserve(static_cast<std::size_t>(bytes));
     while (bytes > 0) {
       const std::int64_t wanted = std::min(bytes, piece);
       const std::size_t before = result.size();
@@ -50,6 +56,7 @@ class GzipFile {
 
  private:
   std::string path_;
+  std::int64_t most_;
   gzFile file_;
 };
 

@@ -2,6 +2,7 @@
 #include <ebb/nn/atomic_file.h>
 #include <ebb/nn/input_file.h>
 #include <png.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -121,6 +122,11 @@ Image read_png(const std::string& path) {
   Image image;
   if (!read_header(codec, file.get(), image)) fail_damaged(path, codec);
   const std::int64_t stride = image.width * image.channels;
+  struct stat status {};
+  const std::int64_t size = ::fstat(::fileno(file.get()), &status) == 0 ? status.st_size : 0;
+  check(image.height * stride <= most_expanded(size),
+        "{}: {} x {} pixels from {} bytes, which no picture needs; replace it", path, image.height,
+        image.width, size);
   image.pixels.resize(static_cast<std::size_t>(image.height * stride));
   std::vector<png_bytep> rows;
   for (std::int64_t y = 0; y < image.height; ++y) rows.push_back(image.pixels.data() + y * stride);

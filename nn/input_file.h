@@ -31,6 +31,9 @@ class InputFile {
   std::uint64_t size_ = 0, left_ = 0;
 };
 
+// What a compressed file of `bytes` may unfold to: far more is an attack on memory.
+constexpr std::int64_t most_expanded(std::int64_t bytes) { return 16 * bytes + (64 << 20); }
+
 // The whole file; an Error if it has more than `most` bytes.
 std::string read_file(const std::string& path, std::uint64_t most = std::uint64_t{1} << 30);
 

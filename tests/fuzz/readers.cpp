@@ -1,0 +1,129 @@
+#include "tests/fuzz/readers.h"
+
+#include <ebb/apps/dataset.h>
+#include <ebb/apps/png.h>
+#include <ebb/apps/run_folder.h>
+#include <ebb/apps/sampling.h>
+#include <ebb/apps/unet2d_json.h>
+#include <ebb/nn/npy.h>
+#include <ebb/nn/safetensors.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace ebb::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder in memory, of this process.
+class Folder {
+ public:
+  Folder() {
+    std::string pattern =
+        (fs::is_directory("/dev/shm") ? "/dev/shm" : fs::temp_directory_path().string()) +
+        std::string("/ebb-fuzz-XXXXXX");
+    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
+    path_ = pattern;
+  }
+  ~Folder() { fs::remove_all(path_); }
+  std::string write(const std::string& name, std::string_view bytes) const {
+    const std::string path = path_ + "/" + name;
+    std::ofstream(path, std::ios::binary).write(bytes.data(), std::ssize(bytes));
+    return path;
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+const Folder& folder() {
+  static const Folder made;
+  return made;
+}
+
+void read_idx(std::string_view bytes) {
+  // One file of the two is the input's, the other a good one.
+  static const std::string labels("\0\0\x08\x01\0\0\0\x01\x03", 9);
+  static const std::string images("\0\0\x08\x03\0\0\0\x01\0\0\0\x01\0\0\0\x01\x07", 17);
+  const bool first = bytes.empty() || bytes[0] % 2 == 0;
+  if (!bytes.empty()) bytes.remove_prefix(1);
+  folder().write("train-images-idx3-ubyte", first ? bytes : images);
+  folder().write("train-labels-idx1-ubyte", first ? labels : bytes);
+  apps::open_dataset({.data = "mnist", .folder = folder().path()}, apps::Split::train);
+}
+
+void read_cifar10(std::string_view bytes) {
+  folder().write("test_batch.bin", bytes);
+  apps::open_dataset({.data = "cifar10", .folder = folder().path()}, apps::Split::test);
+}
+
+// A run whose config.json is the input's.
+void read_run(std::string_view bytes) {
+  folder().write("config.json", bytes);
+  const apps::RunFolder run = apps::RunFolder::open(folder().path());
+  apps::make_path(run.config());
+}
+
+void read_unet(std::string_view bytes) {
+  const auto json = nlohmann::json::parse(bytes, nullptr, /*allow_exceptions=*/false);
+  check(!json.is_discarded(), "no JSON");
+  parameter_bound(apps::unet2d_config_from_json(json));
+}
+
+void read_metrics(std::string_view bytes) {
+  static const Folder run_folder;
+  static const apps::RunFolder run = [] {
+    apps::RunConfig config;
+    config.image = {4, 4, 1, {}};
+    config.unet = unet2d_preset("tiny", 1, 0);
+    return apps::RunFolder::create(run_folder.path(), config);
+  }();
+  run_folder.write("metrics.jsonl", bytes);
+  run.metrics();
+  run.trim_metrics(5);
+}
+
+// Texts of the command line that have a form of their own, a line each.
+void read_arguments(std::string_view bytes) {
+  const std::string text(bytes);
+  const auto answer = [](const auto& parse) {
+    try {
+      parse();
+    } catch (const Error&) {
+    }
+  };
+  answer([&] { apps::parse_classes(text, 1000); });
+  answer([&] { apps::parse_shift(text, {}); });
+  answer([&] { parse_spacing(text); });
+  answer([&] { find_sampler(text); });
+}
+
+}  // namespace
+
+const std::vector<Reader>& readers() {
+  static const std::vector<Reader> all{
+      {"safetensors",
+       [](std::string_view b) { read_safetensors(folder().write("x.safetensors", b)); }},
+      {"npy", [](std::string_view b) { read_npy(folder().write("x.npy", b)); }},
+      {"png", [](std::string_view b) { apps::read_png(folder().write("x.png", b)); }},
+      {"idx", read_idx},
+      {"cifar10", read_cifar10},
+      {"run", read_run},
+      {"unet", read_unet},
+      {"metrics", read_metrics},
+      {"arguments", read_arguments}};
+  return all;
+}
+
+void feed(const Reader& reader, std::string_view bytes) {
+  try {
+    reader.read(bytes);
+  } catch (const Error&) {
+  }
+}
+
+}  // namespace ebb::test

@@ -168,6 +168,8 @@ double RunFolder::load_checkpoint(Trainer& trainer, std::int64_t most) const {
       check(steps.back() <= most, "{}: passed over", checkpoint_path(steps.back()));
       seconds = read_checkpoint(checkpoint_path(steps.back()), steps.back(), trainer);
       break;
+    } catch (const CannotRead&) {
+      throw;  // it may be as good as ever
     } catch (const Error& error) {
       if (reason.empty()) reason = error.what();
       aside.push_back(steps.back());

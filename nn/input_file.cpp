@@ -1,5 +1,4 @@
 #include <ebb/nn/input_file.h>
-#include <ebb/tensor/error.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,7 +13,13 @@ namespace ebb {
 InputFile::InputFile(const std::string& path) : path_(path) {
   // Opening a pipe would wait for its writer.
   descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  check(descriptor_ >= 0, "{}: cannot read it: {}; check the name", path, std::strerror(errno));
+  if (descriptor_ < 0) {
+    const int error = errno;
+    const std::string message =
+        fmt::format("{}: cannot read it: {}; check the name", path, std::strerror(error));
+    if (error == ENOENT || error == ENOTDIR || error == ENAMETOOLONG) throw Error(message);
+    throw CannotRead(message);
+  }
   struct stat status {};
   const bool known = ::fstat(descriptor_, &status) == 0;
   if (!known || !S_ISREG(status.st_mode)) {
@@ -40,7 +45,9 @@ void InputFile::read(void* to, std::uint64_t bytes) {
   while (bytes > 0) {
     const ssize_t got = ::read(descriptor_, next, std::min(bytes, most));
     if (got < 0 && errno == EINTR) continue;
-    check(got >= 0, "{}: cannot read it: {}; check the disk", path_, std::strerror(errno));
+    if (got < 0)
+      throw CannotRead(
+          fmt::format("{}: cannot read it: {}; check the disk", path_, std::strerror(errno)));
     check(got > 0, "{}: it ends early; was it changed while it was read?", path_);
     next += got;
     bytes -= static_cast<std::uint64_t>(got);

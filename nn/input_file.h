@@ -2,14 +2,22 @@
 // never end), each read checked.
 #pragma once
 
+#include <ebb/tensor/error.h>
+
 #include <cstdint>
 #include <string>
 
 namespace ebb {
 
+// The system does not let a file be read that is there: no permission, no descriptors left, a disk
+// that fails. It says nothing of what is in the file.
+struct CannotRead : Error {
+  using Error::Error;
+};
+
 class InputFile {
  public:
-  // An Error names the file and the reason, here and below: it is not there, it is a folder, a pipe
+  // An Error (CannotRead where it is the system's) names the file and the reason, here and below: it is not there, it is a folder, a pipe
   // or a device.
   explicit InputFile(const std::string& path);
   ~InputFile();

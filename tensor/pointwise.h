@@ -38,7 +38,7 @@ namespace ebb {
   _(erf,         detail::erf(x),                          g * detail::erf_derivative(x))       \
   _(leaky_relu,  (x > 0 ? x : a * x),                     g * (x > 0 ? T(1) : a))              \
   _(pow,         detail::pow(x, a),                       detail::pow_gradient(g, x, a))       \
-  _(clamp,       (x < a ? a : x > b ? b : x),             ((x >= a) & (x <= b) ? g : T(0)))
+  _(clamp,       (x < a ? a : x > b ? b : x),             (((x >= a) & (x <= b)) ? g : T(0)))
 // clang-format on
 
 enum class Unary : std::uint8_t {

@@ -10,6 +10,7 @@
 #include <ebb/nn/safetensors.h>
 #include <sys/stat.h>
 #include <tests/apps/program.h>
+#include <tests/capture.h>
 #include <tests/nn/temporary_folder.h>
 
 #include <algorithm>
@@ -203,7 +204,7 @@ TEST_CASE("bad inputs: every number, name and list of a configuration") {
            {"/model/unet/downsample_type", ""},
            {"/model/unet/down_block_types/0", "Down"},
            {"/model/unet/resnet_time_scale_shift", "scaleshift"}}) {
-    CAPTURE(pointer);
+    CAPTURE_BINDING(pointer);
     Json changed = config;
     changed[Json::json_pointer(pointer)] = name;
     CHECK_THROWS_AS(apps::make_model(apps::run_config_from_json(changed)), Error);
@@ -213,7 +214,7 @@ TEST_CASE("bad inputs: every number, name and list of a configuration") {
        std::vector<std::pair<std::string, Json>>{{"patch_size", std::int64_t{4294967296}},
                                                  {"layers_per_block", std::int64_t{1099511627776}},
                                                  {"num_class_embeds", std::int64_t{1} << 62}}) {
-    CAPTURE(key);
+    CAPTURE_BINDING(key);
     Json changed = config;
     changed["model"]["unet"][key] = value;
     write_file(folder / "run/config.json", changed.dump());

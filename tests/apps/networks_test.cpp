@@ -1,5 +1,7 @@
 // Whole networks, forward and backward, against PyTorch: networks.safetensors, whose script,
 // tests/interop/networks.py, says what is in it.
+#include "tests/interop/networks.h"
+
 #include <ebb/apps/unet2d_json.h>
 #include <ebb/autograd/ops.h>
 #include <ebb/tensor/layout.h>
@@ -8,8 +10,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tests/capture.h"
 #include "tests/golden.h"
-#include "tests/interop/networks.h"
 
 using namespace ebb;
 using namespace ebb::test;
@@ -79,7 +81,7 @@ TEST_CASE("golden networks: outputs and every gradient as in PyTorch") {
     const double largest = *std::max_element(want.begin(), want.end());
     for (std::size_t i = 0; i < gradients.size(); ++i) {
       const auto& [parameter, gradient] = gradients[i];
-      CAPTURE(parameter);
+      CAPTURE_BINDING(parameter);
       // A key's bias moves all scores alike: its gradient is zero but for rounding.
       const double norm = parameter.ends_with("to_k.bias") ? largest : want[2 * i];
       const auto [length, sum] = summary(gradient);

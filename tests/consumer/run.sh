@@ -26,12 +26,17 @@ project() {
   rm -rf "${folder:?}/$name"
 }
 
+# The compiler's name of a standard: 2b is what clang 14 calls 23.
+std() {
+  if [ "$1" = 23 ]; then echo -std=c++2b; else echo "-std=c++$1"; fi
+}
+
 # packaged COMPILER STANDARD PREFIX: by pkg-config alone.
 packaged() {
   echo "== pkg-config: $*"
   pc=$(dirname "$(find "$3" -name ebb.pc)")
   # shellcheck disable=SC2046
-  "$1" "-std=c++$2" "$source/tests/consumer/main.cpp" -o "$folder/packaged" \
+  "$1" "$(std "$2")" "$source/tests/consumer/main.cpp" -o "$folder/packaged" \
     $(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs ebb) "-Wl,-rpath,$(dirname "$pc")"
   "$folder/packaged"
 }
@@ -41,7 +46,7 @@ refused() {
   echo "== must not compile: $*"
   for case in 0 1 2 3 4 5 6 7 8; do
     status=1
-    "$1" "-std=c++$2" -fsyntax-only "-DCASE=$case" "-I$3/include" \
+    "$1" "$(std "$2")" -fsyntax-only "-DCASE=$case" "-I$3/include" \
       "$source/tests/consumer/refused.cpp" 2>"$folder/log" && status=0
     if [ $case = 0 ] && [ $status != 0 ]; then cat "$folder/log"; exit 1; fi
     if [ $case != 0 ] && [ $status = 0 ]; then echo "case $case compiles"; exit 1; fi
@@ -98,7 +103,7 @@ for compiler in g++ clang++; do
     done
     echo "== each header alone: $compiler $standard"
     (cd "$static/include" && find ebb -name '*.h') | while read -r header; do
-      echo "#include <$header>" | "$compiler" "-std=c++$standard" -Wall -Wextra -Werror \
+      echo "#include <$header>" | "$compiler" "$(std "$standard")" -Wall -Wextra -Werror \
         -fsyntax-only -x c++ "-I$static/include" - || exit 1
     done
   done

@@ -11,6 +11,7 @@
 
 #include <cmath>
 
+#include "tests/capture.h"
 #include "tests/diffusion/mixture.h"
 #include "tests/normals.h"
 
@@ -41,7 +42,7 @@ TEST_CASE("every wrapper is shown the level itself, at a path's first and last")
   const Tensor x = normals({2, 3}, 1, DType::float32);
   const Tensor labels = Tensor::from(std::vector<std::int64_t>{0, 1});
   for (const auto& [name, path] : all_paths()) {
-    CAPTURE(name);
+    CAPTURE_BINDING(name);
     for (const double end : {path.t_noise(), path.t_data()}) {
       const Level level = path.at(end);
       if (level.sigma == 0) continue;
@@ -81,7 +82,7 @@ TEST_CASE("every wrapper is shown the level itself, at a path's first and last")
 
 TEST_CASE("a path's ends rounded to float32 are its ends; what is beyond is an error") {
   for (const auto& [name, path] : all_paths()) {
-    CAPTURE(name);
+    CAPTURE_BINDING(name);
     const Tensor x = normals({2, 3}, 1, DType::float32);
     const std::vector<float> ends{static_cast<float>(path.t_data()),
                                   static_cast<float>(path.t_noise())};
@@ -100,7 +101,7 @@ TEST_CASE("a path's ends rounded to float32 are its ends; what is beyond is an e
 
 TEST_CASE("guidance in an interval runs through every sampler, inversion and painting") {
   for (const auto& [name, path] : all_paths()) {
-    CAPTURE(name);
+    CAPTURE_BINDING(name);
     const ConditionalPredictor model = [](const Tensor& y, const Level&, const Tensor&) {
       return y * 0.1;
     };

@@ -1,10 +1,12 @@
 // Special values along a dimension, in images, losses and cotangents, as PyTorch has them: the rows
-// of special.safetensors (tests/interop/special_values.py says what they are) that special_test.cpp leaves.
+// of special.safetensors (tests/interop/special_values.py says what they are) that special_test.cpp
+// leaves.
 #include <ebb/autograd/ops.h>
 
 #include <cmath>
 #include <functional>
 
+#include "tests/capture.h"
 #include "tests/golden.h"
 
 using namespace ebb;
@@ -119,11 +121,11 @@ TEST_CASE("special values: along each dimension, with gradients, as in PyTorch")
   REQUIRE(rows % 3 == 0);
   for (const auto& [dtype, tolerance] : precisions)
     for (const Place& place : places(rows, n)) {
-      CAPTURE(dtype);
+      CAPTURE_BINDING(dtype);
       CAPTURE(std::string(place.name));
       const Tensor given = place.there(file["rows/x"].to(dtype));
       for (const auto& [name, function] : along_rows) {
-        CAPTURE(name);
+        CAPTURE_BINDING(name);
         const std::string base = "rows/" + name + "/";
         const Variable x(given, true);
         const Variable y = function(x, place.dim);
@@ -134,7 +136,7 @@ TEST_CASE("special values: along each dimension, with gradients, as in PyTorch")
         check_values(place.back(x.grad()), file[base + "grad"], tolerance);
       }
       for (const auto& [name, function] : orders) {
-        CAPTURE(name);
+        CAPTURE_BINDING(name);
         check_values(place.back(function(given, place.dim)), file["rows/" + name + "/y"],
                      tolerance);
       }
@@ -144,7 +146,7 @@ TEST_CASE("special values: along each dimension, with gradients, as in PyTorch")
 TEST_CASE("special values: layer_norm as in PyTorch") {
   const Safetensors& file = reference();
   for (const auto& [dtype, tolerance] : precisions) {
-    CAPTURE(dtype);
+    CAPTURE_BINDING(dtype);
     const Variable x(file["rows/x"].to(dtype), true);
     const Variable y = layer_norm(x, {x.shape()[1]});
     check_values(y.value(), file["rows/layer_norm/y"], tolerance);
@@ -157,8 +159,8 @@ TEST_CASE("special values: pools, interpolation and group_norm as in PyTorch") {
   const Safetensors& file = reference();
   for (const auto& [dtype, tolerance] : precisions)
     for (const auto& [name, function] : of_images) {
-      CAPTURE(dtype);
-      CAPTURE(name);
+      CAPTURE_BINDING(dtype);
+      CAPTURE_BINDING(name);
       const std::string base = "images/" + name + "/";
       const Variable x(channels_last(file["images/x"]).to(dtype), true);
       const Variable y = function(x);
@@ -174,12 +176,14 @@ TEST_CASE("special values: losses of each pair as in PyTorch") {
   const std::int64_t n = x.numel();
   for (const auto& [dtype, tolerance] : precisions)
     for (const auto& [name, loss] : losses) {
-      CAPTURE(dtype);
-      CAPTURE(name);
+      CAPTURE_BINDING(dtype);
+      CAPTURE_BINDING(name);
       for (std::int64_t i = 0; i < n * n; ++i) {
-        const auto value = [&](std::int64_t at) { return slice(x, 0, at, at + 1).to(dtype); };
-        const auto want = [&](const char* what) {
-          return slice(file["loss/" + name + "/" + what].reshape({n * n}), 0, i, i + 1);
+        const auto value = [&, type = dtype](std::int64_t at) {
+          return slice(x, 0, at, at + 1).to(type);
+        };
+        const auto want = [&, base = "loss/" + name + "/"](const char* what) {
+          return slice(file[base + what].reshape({n * n}), 0, i, i + 1);
         };
         const Variable a(value(i / n), true), b(value(i % n), true);
         INFO("input " << a.value().item() << " target " << b.value().item());

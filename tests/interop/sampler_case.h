@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ebb/diffusion/samplers/registry.h>
+#include <ebb/tensor/layout.h>
 
 #include "tests/diffusion/mixture.h"
 #include "tests/reference_file.h"

@@ -12,6 +12,7 @@
 #include <functional>
 #include <vector>
 
+#include "tests/capture.h"
 #include "tests/tensor/numbers.h"
 
 namespace ebb {
@@ -170,7 +171,7 @@ TEST_CASE_TEMPLATE("special values in products are those of the plain loops", T,
                                   {17, 33, 19},
                                   {29, 70, 40},
                                   {64, 32, 300}}) {
-      CAPTURE(m);
+      CAPTURE_BINDING(m);
       CAPTURE(int(activation));
       check_product<T>(m, n, k, activation);
     }
@@ -208,7 +209,7 @@ TEST_CASE("special values in attention are those of the plain loops") {
   for (const DType dtype : {DType::float32, DType::float64})
     for (const auto& [queries, keys, depth, width] :
          {std::array<std::int64_t, 4>{5, 7, 3, 4}, {33, 40, 16, 16}, {20, 300, 8, 17}}) {
-      CAPTURE(keys);
+      CAPTURE_BINDING(keys);
       const Tensor q = numbers({2, queries, depth}, dtype), k = numbers({2, keys, depth}, dtype, 7);
       const Tensor v = numbers({2, keys, width}, dtype, 11);
       const Tensor g = numbers({2, queries, width}, dtype, 13);

@@ -148,8 +148,9 @@ Tensor max_pool2d_backward(const Tensor& grad, const Tensor& x, const Pool2dOpti
 Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& options) {
   check_image("avg_pool2d", x);
   const Pooling pool = pooling("avg_pool2d", x.shape(), options);
+  const Shape out = resized(x.shape(), pool.size);  // first: it refuses what overflows
   return resample("avg_pool2d", x, average_taps(pool, 0, x.size(1)),
-                  average_taps(pool, 1, x.size(2)), resized(x.shape(), pool.size));
+                  average_taps(pool, 1, x.size(2)), out);
 }
 
 Tensor avg_pool2d_backward(const Tensor& grad, const Shape& x_shape, const Pool2dOptions& options) {
@@ -163,8 +164,9 @@ Tensor avg_pool2d_backward(const Tensor& grad, const Shape& x_shape, const Pool2
 Tensor interpolate(const Tensor& x, std::int64_t height, std::int64_t width, Interpolation mode) {
   check_floating("interpolate", x);
   check_interpolation(x.shape(), height, width);
+  const Shape out = resized(x.shape(), {height, width});  // first: it refuses what overflows
   return resample("interpolate", x, interpolation_taps(x.size(1), height, mode),
-                  interpolation_taps(x.size(2), width, mode), resized(x.shape(), {height, width}));
+                  interpolation_taps(x.size(2), width, mode), out);
 }
 
 Tensor interpolate_backward(const Tensor& grad, const Shape& x_shape, Interpolation mode) {

@@ -300,7 +300,7 @@ TEST_CASE("special values: denormals are zeros to arithmetic and kept by what mo
         CHECK(sum(x.to(dtype == DType::float32 ? DType::float64 : DType::float32)).item() == 0);
         CHECK(bits(where(one, x, zero)) == small);
         CHECK(bits(cat({x, x}, 0)) == small);
-        CHECK(bits(maximum(x, mul(one, -1))) == small);
+        either(maximum(x, mul(one, -1)), small, sign * 0.0);
         CHECK(bits(sort(x, 0)) == small);
         either(amax(x), small, sign * 0.0);
         CHECK(all_finite(x));

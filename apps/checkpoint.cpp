@@ -15,7 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-using Metadata = std::map<std::string, std::string>;
 
 struct File {
   const char* name;
@@ -111,8 +110,8 @@ void write_checkpoint(const std::string& path, const Trainer& trainer, const Che
   check_finite(path, ema, mend);
 
   const std::string part = temporary_name(path);
-  check(fs::create_directory(part), "{}: it is there already", part);
   try {
+    fs::create_directory(part);
     Json manifest{{"step", trainer.steps()}};
     const auto write = [&](const File& file, const std::vector<NamedTensor>& tensors) {
       write_safetensors(part + "/" + file.name, tensors,
@@ -128,18 +127,18 @@ void write_checkpoint(const std::string& path, const Trainer& trainer, const Che
     write(state_file, state);
     if (for_good) write_file(part + "/kept", "");
     write_file(part + "/" + manifest_name, manifest.dump(1) + "\n");
-    if (fs::exists(path)) fs::rename(path, temporary_name(path));
+    const std::string old = temporary_name(path);
+    if (fs::exists(path)) fs::rename(path, old);
     fs::rename(part, path);
     sync_folder(fs::path(path).parent_path().string());
-  } catch (const fs::filesystem_error& error) {
+    fs::remove_all(old);
+  } catch (const std::exception& error) {
     std::error_code ignored;
     fs::remove_all(part, ignored);
+    const auto* system = dynamic_cast<const fs::filesystem_error*>(&error);
+    if (system == nullptr) throw;
     fail("{}: cannot save: {}; free some space or choose another place", path,
-         error.code().message());
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(part, ignored);
-    throw;
+         system->code().message());
   }
 }
 

@@ -101,7 +101,6 @@ void evaluate(EvaluateOptions& options) {
   const RunFolder run = RunFolder::open(options.run);
   RunConfig config = run.config();
   settle(options.sampler, config);
-  request.guidance = options.sampler.guidance.value_or(options.sampler.usual_guidance);
   try {
     for (const std::string& name : options.sweep.samplers) find_sampler(name);
   } catch (const Error& error) {

@@ -77,7 +77,7 @@ void sample(SampleOptions& options) {
   settle(options.sampler, config);
   const auto weights = options.weights == "raw" ? RunFolder::Weights::raw : RunFolder::Weights::ema;
   const std::unique_ptr<Model> model = run.load_model(weights, options.checkpoint);
-  settle_guidance(options.sampler, *model);
+  if (!options.sampler.guidance && !model->has_null_class()) request.guidance = 1;
   if (!options.classes.empty() || model->num_classes() > 0)
     request.labels =
         parse_classes(options.classes.empty() ? "all" : options.classes, model->num_classes());

@@ -9,7 +9,7 @@ namespace {
 
 // What `parse` says of a text that is none of its names.
 template <class Parse>
-CLI::Validator named(const char* type, const Parse& parse) {
+CLI::Validator named(const Parse& parse) {
   const auto reason = [parse](const std::string& text) -> std::string {
     try {
       parse(text);
@@ -18,7 +18,7 @@ CLI::Validator named(const char* type, const Parse& parse) {
       return error.what();
     }
   };
-  return CLI::Validator(reason, type);
+  return CLI::Validator(reason, "");
 }
 
 // "LOW,HIGH", two numbers; the second may be inf.
@@ -44,7 +44,7 @@ void add_sampler_flags(CLI::App& command, SamplerFlags& flags) {
   command
       .add_option("--sampler", request.sampler,
                   "Its name; ebb sample --sampler list shows them all")
-      ->check(named("", [](const std::string& name) {
+      ->check(named([](const std::string& name) {
         if (name != "list") find_sampler(name);
       }));
   command.add_option("--steps", request.steps, "Steps of the sampler");
@@ -53,7 +53,7 @@ void add_sampler_flags(CLI::App& command, SamplerFlags& flags) {
                   "Times: trailing, leading, linspace, leading_multistep, "
                   "linspace_multistep, karras, exponential, beta, ays_sd, ays_sdxl, ays_svd "
                   "(default: the sampler's usual)")
-      ->check(named("", parse_spacing));
+      ->check(named(parse_spacing));
   command
       .add_option("--steps-offset", grid.steps_offset,
                   "Added to the times of leading and leading_multistep")
@@ -88,16 +88,11 @@ void add_sampler_flags(CLI::App& command, SamplerFlags& flags) {
   command
       .add_option("--guidance-interval", flags.guidance_interval,
                   "Guide only where sigma / alpha is in LOW,HIGH (default: everywhere)")
-      ->check(named("", parse_interval));
+      ->check(named(parse_interval));
   command.add_option("--clip", flags.clip, "Of the predicted image: none, range, dynamic")
       ->check(CLI::IsMember({"none", "range", "dynamic"}));
   command.add_option("--batch", request.batch, "Images drawn at a time; changes no image")
       ->check(CLI::Range(1, 100'000));
-}
-
-void settle_guidance(SamplerFlags& flags, const Model& model) {
-  flags.request.guidance =
-      flags.guidance.value_or(model.has_null_class() ? flags.usual_guidance : 1);
 }
 
 void settle(SamplerFlags& flags, RunConfig& config) {
@@ -107,6 +102,7 @@ void settle(SamplerFlags& flags, RunConfig& config) {
   request.clip.kind = flags.clip == "none"    ? Clip::Kind::none
                       : flags.clip == "range" ? Clip::Kind::range
                                               : Clip::Kind::dynamic;
+  request.guidance = flags.guidance.value_or(flags.usual_guidance);
   if (!flags.guidance_interval.empty())
     request.guidance_interval = parse_interval(flags.guidance_interval);
   if (!flags.shift.empty()) config.shift = parse_shift(flags.shift, config);

@@ -20,9 +20,6 @@ struct SamplerFlags {
 // Options from --sampler to --clip, --seed and --batch. `flags` must outlive `command`.
 void add_sampler_flags(CLI::App& command, SamplerFlags& flags);
 
-// Once the model is known: its guidance, where none was given.
-void settle_guidance(SamplerFlags& flags, const Model& model);
-
 // Puts what is text or of the path into `flags.request` and `config`. A sampler, spacing or shift
 // that is none, or does not fit the run's path, is a UsageError.
 void settle(SamplerFlags& flags, RunConfig& config);

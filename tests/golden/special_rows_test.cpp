@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 
+#include "tests/alike.h"
 #include "tests/capture.h"
 #include "tests/golden.h"
 
@@ -21,21 +22,10 @@ const Safetensors& reference() {
   return file;
 }
 
-// NaN where there is one, the same infinity, else within `tolerance` of 1 + |want|.
-void check_values(const Tensor& got, const Tensor& wanted, double tolerance) {
-  const Tensor want = wanted.to(got.dtype());
-  REQUIRE(got.shape() == want.shape());
-  const std::vector<double> a = got.to_vector<double>(), b = want.to_vector<double>();
-  std::size_t wrong = 0, first = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const bool alike = std::isnan(b[i]) ? std::isnan(a[i])
-                       : std::isinf(b[i])
-                           ? a[i] == b[i]
-                           : std::abs(a[i] - b[i]) <= tolerance * (1 + std::abs(b[i]));
-    if (!alike && wrong++ == 0) first = i;
-  }
-  CHECK_MESSAGE(wrong == 0, wrong << " of " << a.size() << " differ, the first at " << first << ": "
-                                  << a[first] << " where " << b[first] << " is right");
+// Within `tolerance` of 1 + |want|.
+void check_values(const Tensor& got, const Tensor& want, double tolerance) {
+  check_alike(got, want.to(got.dtype()),
+              [=](double value) { return tolerance * (1 + std::abs(value)); });
 }
 
 using Function = std::function<Variable(const Variable&, std::int64_t dim)>;

@@ -5,19 +5,14 @@ usage: tutorial_unet.py EBB_INTEROP
 
 For each of the tutorial's models: weights that ebb_interop made are loaded into PyTorch's classes,
 weights that PyTorch made are loaded by ebb_interop, and each time both run on the same inputs.
-Exit code 77 (skipped) where this Python has no torch.
 """
 import math
 import subprocess
 import sys
 import tempfile
 
-try:
-    import torch
-    from torch import nn
-except ImportError:
-    print(f"tutorial_unet: skipped, {sys.executable} has no torch")
-    sys.exit(77)
+import torch
+from torch import nn
 
 from torch_safetensors import read_safetensors, write_safetensors
 

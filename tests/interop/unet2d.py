@@ -4,7 +4,7 @@
 usage: unet2d.py EBB_INTEROP [--diffusers]
 
 The network is stated here in plain PyTorch. With --diffusers the class UNet2DModel of Hugging
-Face's library, if this Python has it, is run instead. Exit code 77 (skipped) without torch.
+Face's library, if this Python has it, is run instead.
 """
 import json
 import math
@@ -13,13 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-try:
-    import torch
-    import torch.nn.functional as F
-    from torch import nn
-except ImportError:
-    print(f"unet2d: skipped, {sys.executable} has no torch")
-    sys.exit(77)
+import torch
+import torch.nn.functional as F
+from torch import nn
 
 from torch_safetensors import read_safetensors, write_safetensors
 

@@ -12,6 +12,7 @@
 #include <functional>
 #include <vector>
 
+#include "tests/alike.h"
 #include "tests/capture.h"
 #include "tests/tensor/numbers.h"
 
@@ -34,21 +35,12 @@ std::vector<std::int64_t> places(std::int64_t n) {
   return result;
 }
 
+// Within `tolerance` of the largest of `want`.
 void check_alike(const Tensor& got, const Tensor& want, double tolerance) {
-  REQUIRE(got.shape() == want.shape());
-  const std::vector<double> a = values(got), b = values(want);
   double largest = 0;
-  for (const double value : b)
+  for (const double value : values(want))
     if (std::isfinite(value) && std::abs(value) > largest) largest = std::abs(value);
-  std::size_t wrong = 0, first = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const bool alike = std::isnan(b[i])   ? std::isnan(a[i])
-                       : std::isinf(b[i]) ? a[i] == b[i]
-                                          : std::abs(a[i] - b[i]) <= tolerance * largest;
-    if (!alike && wrong++ == 0) first = i;
-  }
-  CHECK_MESSAGE(wrong == 0, wrong << " of " << a.size() << " differ, the first at " << first << ": "
-                                  << a[first] << " where " << b[first] << " is right");
+  test::check_alike(got, want, [=](double) { return tolerance * largest; });
 }
 
 // Calls check(operands, i) for the operands as they are but for one special value in operand i.

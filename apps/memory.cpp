@@ -37,6 +37,18 @@ double cgroup_limit(double otherwise) {
   return limit;
 }
 
+struct Pages {
+  double addresses = 0, resident = 0;  // bytes
+};
+
+Pages pages_now() {
+  std::ifstream file("/proc/self/statm");
+  Pages pages;
+  file >> pages.addresses >> pages.resident;
+  const auto size = static_cast<double>(sysconf(_SC_PAGESIZE));
+  return {pages.addresses * size, pages.resident * size};
+}
+
 }  // namespace
 
 double memory_limit() {
@@ -45,15 +57,18 @@ double memory_limit() {
   limit = cgroup_limit(limit);
   rlimit addresses{};
   if (getrlimit(RLIMIT_AS, &addresses) == 0 && addresses.rlim_cur != RLIM_INFINITY)
-    limit = std::min(limit, static_cast<double>(addresses.rlim_cur));
+    // Of these, libraries and stacks take what is no memory.
+    limit = std::min(limit, std::max(0.0, static_cast<double>(addresses.rlim_cur) -
+                                              pages_now().addresses + pages_now().resident));
   return limit;
 }
 
-void check_memory(const std::string& what, double bytes) {
+double resident_memory() { return pages_now().resident; }
+
+void check_memory(const std::string& what, double bytes, const std::string& mend) {
   const double limit = memory_limit();
-  check(bytes <= limit,
-        "{}: it needs about {:.1f} GB of memory, and there are {:.1f}; make it smaller", what,
-        bytes / 1e9, limit / 1e9);
+  check(bytes <= limit, "{}: it needs about {:.1f} GB of memory, and there are {:.1f}; {}", what,
+        bytes / 1e9, limit / 1e9, mend);
 }
 
 }  // namespace ebb::apps

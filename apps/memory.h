@@ -9,7 +9,12 @@ namespace ebb::apps {
 // so.
 double memory_limit();
 
-// An Error unless `bytes` are at most that: "WHAT needs about 12.3 GB ...".
-void check_memory(const std::string& what, double bytes);
+// Bytes that it has in memory now.
+double resident_memory();
+
+// An Error unless `bytes` are at most memory_limit(): "WHAT: it needs about 12.3 GB of memory, and
+// there are 8.0; MEND".
+void check_memory(const std::string& what, double bytes,
+                  const std::string& mend = "make it smaller");
 
 }  // namespace ebb::apps

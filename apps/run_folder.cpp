@@ -4,11 +4,8 @@
 #include <ebb/nn/input_file.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 namespace ebb::apps {
@@ -16,11 +13,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// std::filesystem's exceptions as Errors that say what to do.
+// With all above it that are not there; they outlive a power cut.
 void create_folders(const std::string& path) {
   std::error_code error;
+  std::vector<std::string> changed;
+  for (fs::path p = fs::absolute(path); !fs::exists(p, error); p = p.parent_path())
+    changed.push_back(p.parent_path().string());
   fs::create_directories(path, error);
   check(!error, "{}: cannot make this folder: {}; choose another place", path, error.message());
+  for (const std::string& folder : changed) sync_folder(folder);
 }
 
 // What create() and a process that was killed in it leave.
@@ -79,7 +80,6 @@ RunFolder RunFolder::create(const std::string& path, const RunConfig& config) {
     create_folders(run.file("samples"));
     // Last: a folder is a run when it has one.
     write_file(run.file("config.json"), to_json(config).dump(2) + "\n");
-    sync_folder(fs::absolute(path).parent_path().string());
   } catch (...) {
     std::error_code ignored;
     for (const char* name : {"config.json", "checkpoints", "samples"})
@@ -203,10 +203,7 @@ std::unique_ptr<Model> RunFolder::load_model(Weights weights, std::int64_t step)
 }
 
 void RunFolder::append_metrics(const nlohmann::json& line) const {
-  std::ofstream file(this->file("metrics.jsonl"), std::ios::app);
-  file << line.dump() << '\n' << std::flush;
-  check(file.good(), "{}: cannot write it: {}; free some space", this->file("metrics.jsonl"),
-        std::strerror(errno));
+  append_to_file(file("metrics.jsonl"), line.dump() + '\n');
 }
 
 std::vector<nlohmann::json> RunFolder::metrics() const {

@@ -86,6 +86,13 @@ void sample(SampleOptions& options) {
     request.negative_labels = parse_classes(options.negative, model->num_classes());
   const Editing editing(options.edit, request, config);
 
+  const BatchPlan plan = plan_batches(*model, config, request);
+  std::string said = fmt::format("{} images, {} at a time; at most about {:.2f} GB of memory",
+                                 request.count, plan.batch, plan.bytes / 1e9);
+  if (plan.bytes < plan.wanted_bytes)
+    said += fmt::format(" ({} at a time need {:.2f})", std::min(request.batch, request.count),
+                        plan.wanted_bytes / 1e9);
+  note(said);
   catch_interrupts();
   Trajectory trajectory;
   {

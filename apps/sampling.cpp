@@ -1,5 +1,6 @@
 #include <ebb/apps/console.h>
 #include <ebb/apps/memory.h>
+#include <ebb/apps/memory_forecast.h>
 #include <ebb/apps/sampling.h>
 #include <ebb/diffusion/guidance.h>
 #include <ebb/tensor/layout.h>
@@ -82,8 +83,10 @@ std::vector<std::int64_t> parse_classes(const std::string& text, std::int64_t cl
   return result;
 }
 
-void draw_each(const Model& model, const RunConfig& config, const SampleRequest& request,
-               const SampleSink& sink, const SamplingObserver& observer) {
+namespace {
+
+// The times of its steps; an Error for a request that cannot be meant.
+TimeGrid checked_grid(const Model& model, const Path& path, const SampleRequest& request) {
   check_usage(request.count >= 1 && request.batch >= 1,
               "{} samples in batches of {}; give 1 or more", request.count, request.batch);
   check_usage(std::isfinite(request.guidance), "guidance {}: give a finite number",
@@ -92,14 +95,38 @@ void draw_each(const Model& model, const RunConfig& config, const SampleRequest&
               "--guidance {}: this model was trained without a null class, so there is nothing to "
               "guide from; give --guidance 1",
               request.guidance);
+  TimeGridOptions options = request.grid;
+  options.spacing =
+      request.spacing.value_or(find_sampler(request.sampler, request.settings).spacing);
+  return make_grid(path, request.steps, options);
+}
+
+}  // namespace
+
+BatchPlan plan_batches(const Model& model, const RunConfig& config, const SampleRequest& request) {
+  checked_grid(model, make_path(config), request);
+  const std::int64_t wanted = std::min(request.batch, request.count);
+  const std::int64_t runs = request.labels.empty() || request.guidance == 1 ? 1 : 2;
+  const MemoryForecast forecast = sampling_memory(model, config);
+  check_memory("drawing one image", forecast.of(runs),
+               "free some, or train a smaller --preset or --size");
+  BatchPlan plan{wanted, forecast.of(runs * wanted), forecast.of(runs * wanted)};
+  while (plan.bytes > memory_limit()) {
+    plan.batch -= (plan.batch + 7) / 8;
+    plan.bytes = forecast.of(runs * plan.batch);
+  }
+  return plan;
+}
+
+void draw_each(const Model& model, const RunConfig& config, const SampleRequest& request,
+               const SampleSink& sink, const SamplingObserver& observer) {
   const Path path = make_path(config);
-  TimeGridOptions grid_options = request.grid;
-  grid_options.spacing = request.spacing.value_or(find_sampler(request.sampler).spacing);
-  const TimeGrid grid = make_grid(path, request.steps, grid_options);
+  const TimeGrid grid = checked_grid(model, path, request);
   WeightCache weights;
   const WeightCache::Scope scope(weights);
-  for (std::int64_t first = 0; first < request.count; first += request.batch) {
-    const std::int64_t count = std::min(request.batch, request.count - first);
+  const BatchPlan plan = plan_batches(model, config, request);
+  for (std::int64_t first = 0; first < request.count; first += plan.batch) {
+    const std::int64_t count = std::min(plan.batch, request.count - first);
     const std::int64_t index = request.first_index + first;
     const Denoiser denoiser = make_denoiser(predictor(model, request, first, count),
                                             config.objective.prediction, {request.clip});

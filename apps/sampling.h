@@ -19,7 +19,7 @@ struct SampleRequest {
   std::string sampler = "ddim";
   std::int64_t steps = 50;
   std::optional<Spacing> spacing = {};  // else the sampler's usual one
-  TimeGridOptions grid = {};                // but for the spacing
+  TimeGridOptions grid = {};            // but for the spacing
   SamplerSettings settings = {};
   double guidance = 1;  // 1: the classes as they are; 0: none
   double guidance_rescale = 0;
@@ -43,7 +43,16 @@ struct SamplingView {
 };
 using SamplingObserver = std::function<void(const SamplingView&)>;
 
-// Gives images (n, H, W, C) float32, not clamped, batch by batch to `sink`. Image i is a function of
+// Samples at once: request.batch, or as many as there is memory for; an Error where there is none
+// for one.
+struct BatchPlan {
+  std::int64_t batch;
+  double bytes, wanted_bytes;  // of memory, about: with `batch`, with request.batch
+};
+BatchPlan plan_batches(const Model& model, const RunConfig& config, const SampleRequest& request);
+
+// Gives images (n, H, W, C) float32, not clamped, batch by batch (plan_batches) to
+// `sink`. Image i is a function of
 // the weights, the request and (seed, first_index + i) alone, whatever the batch.
 using SampleSink = std::function<void(const Tensor& images)>;
 void draw_each(const Model& model, const RunConfig& config, const SampleRequest& request,

@@ -1,5 +1,7 @@
 #include <ebb/apps/commands.h>
 #include <ebb/apps/console.h>
+#include <ebb/apps/memory.h>
+#include <ebb/apps/memory_forecast.h>
 #include <ebb/apps/run_folder.h>
 #include <ebb/apps/training.h>
 
@@ -53,16 +55,34 @@ struct Setup {
   std::unique_ptr<Dataset> data;
   std::unique_ptr<Model> model;
   std::unique_ptr<Trainer> trainer;
+  double memory = 0;  // bytes, of a step
 };
 
+// Bytes of a step; an Error where that is more than there are.
+double check_step_memory(const RunConfig& config) {
+  const MemoryForecast forecast = training_memory(config);
+  const auto part = [&](std::int64_t accumulation) {
+    return (config.batch + accumulation - 1) / accumulation;
+  };
+  const double bytes = forecast.of(part(config.training.accumulation));
+  std::int64_t fits = config.training.accumulation;
+  while (fits < config.batch && forecast.of(part(fits)) > memory_limit()) ++fits;
+  check_memory(fmt::format("a step of {} images", config.batch), bytes,
+               forecast.of(part(fits)) <= memory_limit()
+                   ? fmt::format("give --accumulation {} or a smaller --batch", fits)
+                   : "give a smaller --size, --preset or --widths");
+  return bytes;
+}
+
 Setup set_up(const RunConfig& config) {
-  Setup setup{open_dataset(config.data, Split::train), make_model(config), nullptr};
+  Setup setup{open_dataset(config.data, Split::train), make_model(config), nullptr, 0};
   check_usage(config.training.accumulation <= config.batch,
               "--accumulation {}: a batch of {} cannot be cut into so many parts; lower it",
               config.training.accumulation, config.batch);
   setup.trainer = std::make_unique<Trainer>(
       named_parameters(*setup.model),
       diffusion_objective(*setup.model, make_path(config), config.objective), config.training);
+  setup.memory = check_step_memory(config);
   return setup;
 }
 
@@ -93,10 +113,12 @@ void train(TrainOptions& options) {
     run->trim_metrics(setup.trainer->steps());
   }
   const RunConfig& config = run->config();
-  note(fmt::format("{} images of {} x {} x {}, {} classes; {} with {} parameters; into {}",
-                   setup.data->size(), config.image.height, config.image.width,
-                   config.image.channels, setup.data->classes(), config.model,
-                   parameter_count(*setup.model), run->path()));
+  note(
+      fmt::format("{} images of {} x {} x {}, {} classes; {} with {} parameters; at most about "
+                  "{:.2f} GB of memory; into {}",
+                  setup.data->size(), config.image.height, config.image.width,
+                  config.image.channels, setup.data->classes(), config.model,
+                  parameter_count(*setup.model), setup.memory / 1e9, run->path()));
   train_run(*run, plan, *setup.data, *setup.model, *setup.trainer, seconds);
 }
 

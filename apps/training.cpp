@@ -148,7 +148,8 @@ class Training {
       SampleRequest request;
       request.steps = std::min<std::int64_t>(20, run_.config().timesteps);
       request.count = 40;
-      request.batch = std::min(request.count, run_.config().batch);
+      request.batch =
+          std::max<std::int64_t>(1, run_.config().batch / trainer_.config().accumulation);
       if (model_.num_classes() > 0) {
         request.labels = parse_classes("all", model_.num_classes());
         request.labels.resize(std::min<std::size_t>(request.labels.size(), 10));

@@ -112,7 +112,8 @@ std::vector<NamedTensor> Trainer::raw_weights() const {
 
 std::vector<NamedTensor> Trainer::state() const {
   std::vector<NamedTensor> all{{"step", Tensor::scalar(static_cast<double>(steps_), DType::int64)}};
-  append(all, "raw.", raw_weights());
+  for (const NamedParameter& p : optimizer_.parameters())
+    all.push_back({"raw." + p.name, p.variable.value()});
   append(all, "ema.", ema_.state());
   append(all, "optimizer.", optimizer_.state());
   return all;

@@ -89,7 +89,8 @@ class Trainer {
   std::vector<NamedTensor> raw_weights() const;
   Ema& ema() { return ema_; }
 
-  // Everything that a resumed run needs: "raw.*", "ema.*", "optimizer.*", "step".
+  // Everything that a resumed run needs: "raw.*", "ema.*", "optimizer.*", "step". They
+  // share memory with the trainer: copy what is to outlive the next step.
   std::vector<NamedTensor> state() const;
   void load_state(const std::vector<NamedTensor>& state);
 

@@ -19,6 +19,26 @@ namespace {
 
 constexpr std::string_view mark = ".part-";
 
+// An error's number, or 0.
+int write_all(int descriptor, const char* next, std::size_t bytes) {
+  constexpr std::size_t most = std::size_t{1} << 30;
+  while (bytes > 0) {
+    const ssize_t written = ::write(descriptor, next, std::min(bytes, most));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno;
+    next += written;
+    bytes -= static_cast<std::size_t>(written);
+  }
+  return 0;
+}
+
+const char* mend_of(int error) {
+  return error == ENOSPC || error == EDQUOT                    ? "free some space and save again"
+         : error == ENOENT                                     ? "create its folder first"
+         : error == EACCES || error == EROFS || error == EPERM ? "choose a place you may write to"
+                                                               : "choose another place";
+}
+
 }  // namespace
 
 std::string temporary_name(const std::string& path) {
@@ -82,15 +102,8 @@ void AtomicFile::discard() {
 }
 
 void AtomicFile::write(const void* data, std::size_t bytes) {
-  constexpr std::size_t most = std::size_t{1} << 30;
-  const char* next = static_cast<const char*>(data);
-  while (bytes > 0) {
-    const ssize_t written = ::write(descriptor_, next, std::min(bytes, most));
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail_here("write", errno);
-    next += written;
-    bytes -= static_cast<std::size_t>(written);
-  }
+  const int error = write_all(descriptor_, static_cast<const char*>(data), bytes);
+  if (error != 0) fail_here("write", error);
 }
 
 void AtomicFile::commit() {
@@ -115,12 +128,7 @@ void AtomicFile::commit() {
 }
 
 void AtomicFile::fail_here(std::string_view action, int error) {
-  const char* mend = error == ENOSPC || error == EDQUOT ? "free some space and save again"
-                     : error == ENOENT                  ? "create its folder first"
-                     : error == EACCES || error == EROFS || error == EPERM
-                         ? "choose a place you may write to"
-                         : "choose another place";
-  fail("{}: cannot {} it: {}; {}{}", path_, action, std::strerror(error), mend,
+  fail("{}: cannot {} it: {}; {}{}", path_, action, std::strerror(error), mend_of(error),
        action == "open" ? "" : " (an earlier file of that name is unchanged)");
 }
 
@@ -128,6 +136,14 @@ void write_file(const std::string& path, std::string_view contents) {
   AtomicFile file(path);
   file.write(contents.data(), contents.size());
   file.commit();
+}
+
+void append_to_file(const std::string& path, std::string_view text) {
+  const int descriptor =
+      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666);
+  int error = descriptor < 0 ? errno : write_all(descriptor, text.data(), text.size());
+  if (descriptor >= 0 && ::close(descriptor) < 0 && error == 0) error = errno;
+  check(error == 0, "{}: cannot write it: {}; {}", path, std::strerror(error), mend_of(error));
 }
 
 }  // namespace ebb

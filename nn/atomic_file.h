@@ -46,4 +46,8 @@ std::string temporary_name(const std::string& path);
 // The whole of `contents`, by an AtomicFile.
 void write_file(const std::string& path, std::string_view contents);
 
+// Adds to the end of a file, which is made where there is none; not flushed to the disk. An Error
+// as above.
+void append_to_file(const std::string& path, std::string_view text);
+
 }  // namespace ebb

@@ -37,11 +37,13 @@ void Ema::update() {
 
 std::vector<NamedTensor> Ema::weights() const {
   std::vector<NamedTensor> result;
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const Tensor& average = exchanged_ ? parameters_[i].variable.value() : averages_[i];
-    result.push_back({parameters_[i].name, average.clone()});
-  }
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    result.push_back({parameters_[i].name, averaged(i).clone()});
   return result;
+}
+
+const Tensor& Ema::averaged(std::size_t i) const {
+  return exchanged_ ? parameters_[i].variable.value() : averages_[i];
 }
 
 void Ema::exchange() {
@@ -55,8 +57,9 @@ void Ema::exchange() {
 }
 
 std::vector<NamedTensor> Ema::state() const {
-  std::vector<NamedTensor> result = weights();
-  for (NamedTensor& t : result) t.name += ".average";
+  std::vector<NamedTensor> result;
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    result.push_back({parameters_[i].name + ".average", averaged(i)});
   result.push_back({"updates", Tensor::from(std::vector<std::int64_t>{updates_}, {})});
   return result;
 }

@@ -34,7 +34,8 @@ class Ema {
   // Error. (See UseEma.)
   void exchange();
 
-  // "NAME.average" for each parameter and "updates": no names that raw weights have. Copies.
+  // "NAME.average" for each parameter and "updates": no names that raw weights have. They share
+  // memory with the average: copy what is to outlive the next update.
   std::vector<NamedTensor> state() const;
   void load_state(const std::vector<NamedTensor>& state);
 
@@ -47,6 +48,9 @@ class Ema {
   void check_same(const std::vector<NamedParameter>& parameters) const;
 
  private:
+  // Average number `i`, wherever exchange() has put it.
+  const Tensor& averaged(std::size_t i) const;
+
   std::vector<NamedParameter> parameters_;
   std::vector<Tensor> averages_;
   Options options_;

@@ -47,7 +47,7 @@ std::vector<NamedTensor> Optimizer::state() const {
   std::vector<NamedTensor> result;
   for (std::size_t kind = 0; kind < kinds_.size(); ++kind)
     for (std::size_t i = 0; i < parameters_.size(); ++i)
-      result.push_back({parameters_[i].name + "." + kinds_[kind], kept_[kind][i].clone()});
+      result.push_back({parameters_[i].name + "." + kinds_[kind], kept_[kind][i]});
   result.push_back({"steps", Tensor::from(steps_)});
   return result;
 }

@@ -32,7 +32,8 @@ class Optimizer {
   const std::vector<NamedParameter>& parameters() const { return parameters_; }
 
   // Everything that a resumed run needs but the learning rate: "NAME.exp_avg" and the like for
-  // each parameter, and "steps", how many each has taken, int64 (parameters). Copies.
+  // each parameter, and "steps", how many each has taken, int64 (parameters). They share memory
+  // with the optimizer, as PyTorch's do: copy what is to outlive the next step.
   std::vector<NamedTensor> state() const;
   // Missing, unexpected or misshapen ones are an Error that names them, before anything changes.
   void load_state(const std::vector<NamedTensor>& state);

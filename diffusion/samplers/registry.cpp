@@ -172,8 +172,7 @@ const SamplerInfo& find_sampler(std::string_view name) {
   fail("sampler: '{}' is unknown; one of {}", name, names);
 }
 
-Tensor run_sampler(std::string_view name, const Sampling& s, Tensor x,
-                   const SamplerSettings& settings) {
+const SamplerInfo& find_sampler(std::string_view name, const SamplerSettings& settings) {
   const SamplerInfo& info = find_sampler(name);
   check(!settings.eta || info.takes_eta,
         "sampler: {} takes no eta; ddim, euler_a, kdpm2_a and tcd do", name);
@@ -182,6 +181,12 @@ Tensor run_sampler(std::string_view name, const Sampling& s, Tensor x,
   check(!settings.lower_order_final || info.takes_lower_order,
         "sampler: {} has no order to lower at the end; the multistep dpmpp, unipc and deis do",
         name);
+  return info;
+}
+
+Tensor run_sampler(std::string_view name, const Sampling& s, Tensor x,
+                   const SamplerSettings& settings) {
+  const SamplerInfo& info = find_sampler(name, settings);
   check(s.grid.size() >= 2, "sampler: a grid of {} levels; at least 2 are needed", s.grid.size());
   return info.run(s, std::move(x), settings);
 }

@@ -31,7 +31,8 @@ struct SamplerInfo {
 std::span<const SamplerInfo> samplers();
 // An unknown name is an Error that lists them.
 const SamplerInfo& find_sampler(std::string_view name);
-// Runs one after checking the settings.
+// An Error also for settings that it does not take.
+const SamplerInfo& find_sampler(std::string_view name, const SamplerSettings& settings);
 Tensor run_sampler(std::string_view name, const Sampling& s, Tensor x,
                    const SamplerSettings& settings = {});
 

@@ -40,6 +40,10 @@ Outcome run_program(const std::vector<std::string>& arguments, const RunOptions&
       ::setrlimit(RLIMIT_FSIZE, &limit);
       std::signal(SIGXFSZ, SIG_IGN);  // so that the write fails, as on a full disk
     }
+    if (options.most_memory > 0) {
+      const rlimit limit{options.most_memory, options.most_memory};
+      ::setrlimit(RLIMIT_AS, &limit);
+    }
     ::execv(program().c_str(), argv.data());
     ::_exit(127);
   }

@@ -17,6 +17,7 @@ struct Outcome {
 struct RunOptions {
   std::string stdout_to = {};                 // a file instead of Outcome::out
   unsigned long largest_file = 0;             // bytes that any file may have; 0: no bound
+  unsigned long most_memory = 0;              // bytes of addresses (ulimit -v); 0: no bound
   std::vector<std::string> environment = {};  // "NAME=value", added
   std::function<void(pid_t)> meanwhile = {};  // called while it runs
 };

@@ -8,7 +8,8 @@ an error or a short write. Afterwards the run is resumed (or made again, where i
 was one) without faults. It must end in the weights of the undisturbed run, bit for bit, a checkpoint
 must be there to sample from whenever one was, and nothing temporary may stay. --every: at
 the N-th calls alone; --quick: every 61st, killed and out of space; --kills: also N SIGKILLs at random
-moments.
+moments; --signals: every call gets SIGINT, SIGTERM and SIGHUP, once and twice, in place of faults;
+--power-cuts: what was not fsynced is lost instead (power_cut.py).
 """
 import collections
 import hashlib
@@ -23,7 +24,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import power_cut
+
 KINDS = ("kill", "ENOSPC", "EIO", "EINTR", "EMFILE", "short")
+SIGNALS = ("INT", "TERM", "HUP", "INT2", "TERM2", "HUP2")
 STEPS, MORE = 6, 8
 
 
@@ -36,7 +40,7 @@ class Driver:
         self.program, self.shim, self.folder = program, shim, Path(folder)
         self.number = 0
 
-    def ebb(self, *arguments, fault=None, log=None):
+    def ebb(self, *arguments, fault=None, log=None, store=None):
         environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_CORETYPE=os.environ.get("OPENBLAS_CORETYPE", "Haswell"))
         if fault or log:
             environment["LD_PRELOAD"] = self.shim
@@ -44,6 +48,8 @@ class Driver:
             environment.update(EBB_FAULT_AT=str(fault[0]), EBB_FAULT_KIND=fault[1])
         if log:
             environment["EBB_FAULT_LOG"] = str(log)
+        if store:
+            environment["EBB_FAULT_STORE"] = str(store)
         return subprocess.run([self.program, *map(str, arguments)], env=environment, capture_output=True, text=True,
                               timeout=120)
 
@@ -93,7 +99,7 @@ def calls_of(driver, action):
     log = driver.folder / "log"
     log.unlink(missing_ok=True)
     action(log=log)
-    return log.read_text().split()
+    return [line.split("\t")[0] for line in log.read_text().splitlines()]
 
 
 def train_case(driver, expected):
@@ -189,6 +195,8 @@ def main():
 
     quick = "--quick" in sys.argv
     every, kinds = option("--every", 61 if quick else 1), KINDS[:2] if quick else KINDS
+    if "--signals" in sys.argv:
+        kinds = SIGNALS
     random.seed(1)
     lost = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -201,8 +209,11 @@ def main():
             if outcome.returncode:
                 sys.exit(outcome.stderr)
         expected = {STEPS: weights(base, STEPS), MORE: weights(longer, MORE)}
-        for case in (train_case(driver, expected), resume_case(driver, expected, base), export_case(driver, base)):
-            lost += try_all(case[0], driver, *case[1:], every, kinds)
+        if "--power-cuts" in sys.argv or quick:
+            lost += power_cut.try_all(driver, expected, STEPS, MORE, every, check_run)
+        if "--power-cuts" not in sys.argv:
+            for case in (train_case(driver, expected), resume_case(driver, expected, base), export_case(driver, base)):
+                lost += try_all(case[0], driver, *case[1:], every, kinds)
         lost += random_kills(driver, option("--kills", 5 if quick else 0), expected)
     sys.exit(1 if lost else 0)
 

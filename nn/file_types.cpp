@@ -36,6 +36,12 @@ template <class From>
 void widen(const void* from, void* to, std::int64_t count) {
   std::copy_n(static_cast<const From*>(from), count, static_cast<std::int64_t*>(to));
 }
+// As NumPy and PyTorch take a byte that is neither 0 nor 1.
+void to_truths(const void* from, void* to, std::int64_t count) {
+  const auto* first = static_cast<const std::uint8_t*>(from);
+  std::transform(first, first + count, static_cast<std::int64_t*>(to),
+                 [](std::uint8_t byte) { return byte != 0 ? 1 : 0; });
+}
 
 constexpr std::array<FileType, 12> file_types{{
     {"F32", "<f4", 4, DType::float32, nullptr},
@@ -43,7 +49,7 @@ constexpr std::array<FileType, 12> file_types{{
     {"I64", "<i8", 8, DType::int64, nullptr},
     {"F16", "<f2", 2, DType::float32, to_floats<half_to_float>},
     {"BF16", "", 2, DType::float32, to_floats<bfloat_to_float>},
-    {"BOOL", "|b1", 1, DType::int64, widen<std::uint8_t>},
+    {"BOOL", "|b1", 1, DType::int64, to_truths},
     {"U8", "|u1", 1, DType::int64, widen<std::uint8_t>},
     {"I8", "|i1", 1, DType::int64, widen<std::int8_t>},
     {"U16", "<u2", 2, DType::int64, widen<std::uint16_t>},

@@ -95,6 +95,7 @@ Entry parse_entry(const std::string& path, const std::string& name, const json& 
 
 std::map<std::string, std::string> parse_metadata(const std::string& path, const json& values) {
   std::map<std::string, std::string> result;
+  if (values.is_null()) return result;  // the reference parser's word for none
   check(values.is_object(), "{}: __metadata__ is no object; {}", path, mend);
   for (const auto& [key, value] : values.items()) {
     check(value.is_string(), "{}: __metadata__ {:?} is no string; {}", path, key, mend);

@@ -4,12 +4,15 @@
 //   ebb_interop unet2d FOLDER INPUTS OUTPUTS         runs a UNet2D, forward and backward
 //   ebb_interop operators FILE DTYPE OUTPUTS         runs the cases of operators.py
 //   ebb_interop samplers FILE                        runs the cases of samplers.py
+//   ebb_interop safetensors FOLDER OUTPUTS           reads the files of safetensors_files.py
 // MODEL is simple or conditional, with "-sinusoidal" or without.
+#include <ebb/apps/console.h>
 #include <ebb/apps/unet2d_json.h>
 #include <ebb/autograd/ops.h>
 #include <ebb/nn/safetensors.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <map>
 
 #include "tests/golden/operators.h"
@@ -90,6 +93,20 @@ void samplers(const Arguments& arguments) {
   check(failed == 0, "{} of {} samplers' runs differ", failed, file.cases.size());
 }
 
+// Every file of FOLDER: "NAME refused MESSAGE", or "NAME read" and in OUTPUTS/NAME what it holds.
+void safetensors(const Arguments& arguments) {
+  for (const auto& entry : std::filesystem::directory_iterator(arguments[0])) {
+    const std::string name = entry.path().filename().string();
+    try {
+      const Safetensors file = read_safetensors(entry.path().string());
+      write_safetensors(arguments[1] + "/" + name, file.tensors, file.metadata);
+      fmt::print("{} read\n", name);
+    } catch (const Error& error) {
+      fmt::print("{} refused {}\n", name, apps::shown(error.what()));
+    }
+  }
+}
+
 struct Command {
   std::size_t arguments;
   void (*run)(const Arguments&);
@@ -98,14 +115,15 @@ const std::map<std::string, Command> commands{{"init", {3, init}},
                                               {"forward", {4, forward}},
                                               {"unet2d", {3, unet2d}},
                                               {"operators", {3, operators}},
-                                              {"samplers", {1, samplers}}};
+                                              {"samplers", {1, samplers}},
+                                              {"safetensors", {2, safetensors}}};
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const auto command = commands.find(argc > 1 ? argv[1] : "");
   if (command == commands.end() || command->second.arguments + 2 != std::size_t(argc)) {
-    std::fprintf(stderr, "usage: ebb_interop init|forward|unet2d|operators|samplers ...\n");
+    std::fprintf(stderr, "usage: ebb_interop init|forward|unet2d|operators|samplers|safetensors ...\n");
     return 2;
   }
   try {

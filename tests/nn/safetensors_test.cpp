@@ -119,10 +119,17 @@ TEST_SUITE("safetensors") {
     CHECK(read("U8", "2", ff01).to_vector<std::int64_t>() == Integers{255, 1});
     CHECK(read("I8", "2", ff01).to_vector<std::int64_t>() == Integers{-1, 1});
     CHECK(read("BOOL", "2", std::string("\0\1", 2)).to_vector<std::int64_t>() == Integers{0, 1});
+    CHECK(read("BOOL", "2", "\xff\x02").to_vector<std::int64_t>() == Integers{1, 1});
     CHECK(read("U16", "1", "\xff\xff").to_vector<std::int64_t>() == Integers{65535});
     CHECK(read("I16", "1", "\xff\xff").to_vector<std::int64_t>() == Integers{-1});
     CHECK(read("U32", "1", "\xff\xff\xff\xff").to_vector<std::int64_t>() == Integers{4294967295});
     CHECK(read("I32", "1", "\xfe\xff\xff\xff").to_vector<std::int64_t>() == Integers{-2});
+  }
+
+  TEST_CASE("metadata may be null, as the reference parser has it") {
+    TemporaryFolder folder;
+    put(folder / "x", with_length(R"({"__metadata__":null})"));
+    CHECK(read_safetensors(folder / "x").metadata.empty());
   }
 
   TEST_CASE("malformed files are refused with the cause") {
@@ -167,6 +174,7 @@ TEST_SUITE("safetensors") {
         {with_length(R"({"__metadata__":{"a":"1","a":"2"}})"), R"(key "a" twice)"},
         {with_length(R"({"__metadata__":{"a":1}})"), R"(__metadata__ "a" is no string)"},
         {with_length(R"({"__metadata__":["a"]})"), "__metadata__ is no object"},
+        {with_length(R"({"__metadata__":"a"})"), "__metadata__ is no object"},
         {with_length(R"({"a\nb\u001b":3})"), R"(tensor "a\nb\x1b" has no valid)"},
         {one("3"), R"(no valid "dtype")"},
         {one(R"({"shape":[0],"data_offsets":[0,0]})"), R"(no valid "dtype")"},

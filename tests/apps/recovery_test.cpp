@@ -276,6 +276,25 @@ TEST_CASE("weights that are not finite are not saved, sampled or exported") {
   CHECK_FALSE(fs::exists(folder / "model"));
 }
 
+TEST_CASE("a save looks at the weights, whatever training thought of them") {
+  const TemporaryFolder folder;
+  copy_run(folder / "run");
+  const RunFolder run = RunFolder::open(folder / "run");
+  for (const float wrong :
+       {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    const auto model = run.load_model();
+    std::vector<NamedParameter> parameters = named_parameters(*model);
+    Trainer trainer(parameters, {}, run.config().training);
+    trainer.skip();
+    Tensor value = parameters.back().variable.value();  // shares its memory
+    value.mutable_data<float>()[0] = wrong;
+    CHECK_THROWS_WITH_AS(run.save_checkpoint(trainer, 0, 1, false), doctest::Contains("not finite"),
+                         Error);
+  }
+  CHECK(run.checkpoints() == std::vector<std::int64_t>{1, 2, 3, 4});
+  CHECK_NOTHROW(run.load_model(RunFolder::Weights::raw, 1));
+}
+
 TEST_CASE("--on-nan: stop keeps the last good weights, skip passes over, rollback goes back") {
   // Adam's first steps of this size throw the network out of all numbers.
   const Arguments wild{"--lr",         "10", "--clip", "0", "--warmup", "0", "--weight-decay", "10",

@@ -7,7 +7,7 @@ then made of it, since file systems differ in what they lose:
   early   all names, bytes of a file as at its last fsync, or none;
   zeros   the same, a file without an fsync being full of zeros.
 From each, the run goes on and must end in the weights of the undisturbed one, and every checkpoint
-that was there when its folder was last fsynced, but for the newest, must still be one.
+whose save had ended, so that the program did other things, must still be one.
 """
 import hashlib
 import shutil
@@ -93,17 +93,27 @@ class Disk:
                 path.write_bytes(bytes(1000) if kind == "zeros" else b"")
 
 
-def promised(disk, run):
-    """The checkpoints that were on the disk by its word, older ones first."""
-    folder, name = disk._find(run / "checkpoints")
-    there = folder.names.get(name) if folder else None
-    if there is None:
-        return []
-    return sorted(n for n in there.synced if n[5:].isdigit() and n in there.names)
+class Promises:
+    """The checkpoints that the program goes on as if it had."""
+
+    def __init__(self, run):
+        self.folder = str(run / "checkpoints")
+        self.named, self.kept = set(), set()
+
+    def see(self, call, path, to):
+        name = Path(path).name
+        if not path.startswith(self.folder):
+            self.kept |= self.named
+        if call == "rename" and str(Path(path).parent) == self.folder:
+            if name in self.named:  # it makes room: for those that are newer
+                self.named.remove(name)
+                self.kept = (self.kept | self.named) - {name}
+            else:
+                self.named.add(Path(to).name)
 
 
 def cuts(driver, expected, run, steps, act, every):
-    """(name of the call, disk after it) of all calls that change what a disk would have."""
+    """(name of the call, disk after it, checkpoints promised) of all calls that change a disk."""
     log, store = driver.folder / "log", driver.folder / "store"
     log.unlink(missing_ok=True)
     shutil.rmtree(store, ignore_errors=True)
@@ -118,12 +128,16 @@ def cuts(driver, expected, run, steps, act, every):
                 disk.apply("fsync", path, "", kept)
         for path in [disk.root, *(p for p in disk.root.rglob("*") if p.is_dir())]:
             disk.apply("fsync", path, "", None)
+    promises = Promises(run)
+    if run.exists():
+        promises.named = {p.name for p in (run / "checkpoints").iterdir()}
     act(run, log=log, store=store)
     for number, line in enumerate(log.read_text().splitlines(), 1):
         call, path, to = line.split("\t")
         disk.apply(call, path, to, store / str(number))
+        promises.see(call, path, to)
         if call not in ("write", "open", "close", "fchmod") and number % every == 0:
-            yield f"{number} ({call})", disk
+            yield f"{number} ({call})", disk, sorted(promises.kept)
 
 
 def try_all(driver, expected, steps, more, every, check_run):
@@ -134,9 +148,9 @@ def try_all(driver, expected, steps, more, every, check_run):
         seen, run = set(), root / "new" / "run"
         if title == "a whole run":
             root.mkdir()
-        for call, disk in cuts(driver, expected, run, end, lambda r, **k: driver.train(r, end, **k), every):
+        for call, disk, must in cuts(driver, expected, run, end, lambda r, **k: driver.train(r, end, **k), every):
             for kind in DISKS:
-                state = (disk.state(kind), *promised(disk, run))
+                state = (disk.state(kind), *must)
                 if state in seen:
                     continue
                 seen.add(state)
@@ -144,13 +158,12 @@ def try_all(driver, expected, steps, more, every, check_run):
                 shutil.rmtree(after, ignore_errors=True)
                 disk.write(kind, after)
                 found = after / "new" / "run"
-                must = promised(disk, run)[:-1]
                 try:
                     for step in must:
                         manifest = found / "checkpoints" / step / "manifest.json"
                         assert manifest.exists() and manifest.stat().st_size, f"{step} is gone"
                     if not (found / "config.json").exists() or not (found / "config.json").stat().st_size:
-                        assert not promised(disk, run), "the run is gone"
+                        assert not must, "the run is gone"
                         shutil.rmtree(found, ignore_errors=True)
                         found.parent.mkdir(exist_ok=True)
                     check_run(driver, found, end, expected[end], False)

@@ -1,6 +1,6 @@
-#include <ebb/apps/commands.h>
-#include <ebb/apps/console.h>
-#include <ebb/apps/openblas_choice.h>
+#include <ebb/apps/commands/commands.h>
+#include <ebb/apps/system/console.h>
+#include <ebb/apps/system/openblas_choice.h>
 #include <ebb/tensor/threads.h>
 
 #include <algorithm>

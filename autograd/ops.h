@@ -1,20 +1,20 @@
 // The operations on Variables: names, shapes and errors of the tensor functions of the same name
-// (tensor/pointwise.h, reduce.h, layout.h, matmul.h, conv.h, norm.h, pool.h). In the .cpp files
+// (tensor/ops: pointwise.h, reduce.h, layout.h, matmul.h, conv.h, norm.h, pool.h). In the .cpp files
 // forward and backward rule stand side by side.
 #pragma once
 
 #include <ebb/autograd/variable.h>
-#include <ebb/tensor/conv.h>
-#include <ebb/tensor/layout.h>
-#include <ebb/tensor/matmul.h>
-#include <ebb/tensor/norm.h>
-#include <ebb/tensor/pointwise.h>
-#include <ebb/tensor/pool.h>
-#include <ebb/tensor/reduce.h>
+#include <ebb/tensor/ops/conv.h>
+#include <ebb/tensor/ops/layout.h>
+#include <ebb/tensor/ops/matmul.h>
+#include <ebb/tensor/ops/norm.h>
+#include <ebb/tensor/ops/pointwise.h>
+#include <ebb/tensor/ops/pool.h>
+#include <ebb/tensor/ops/reduce.h>
 
 namespace ebb {
 
-// Pointwise (autograd/pointwise.cpp). Every function of EBB_UNARY_LIST:
+// Pointwise (autograd/ops/pointwise.cpp). Every function of EBB_UNARY_LIST:
 Variable unary(Unary function, const Variable& x, double a = 0, double b = 0);
 Variable neg(const Variable& x);
 Variable exp(const Variable& x);
@@ -61,7 +61,7 @@ inline Variable operator+(double a, const Variable& b) { return add(b, a); }
 inline Variable operator-(double a, const Variable& b) { return add(neg(b), a); }
 inline Variable operator/(double a, const Variable& b) { return mul(reciprocal(b), a); }
 
-// Reductions (autograd/reduce.cpp).
+// Reductions (autograd/ops/reduce.cpp).
 Variable sum(const Variable& x, const Dims& dims = {}, bool keepdim = false);
 Variable mean(const Variable& x, const Dims& dims = {}, bool keepdim = false);
 Variable var(const Variable& x, const Dims& dims = {}, bool unbiased = true, bool keepdim = false);
@@ -73,7 +73,7 @@ Variable cumprod(const Variable& x, std::int64_t dim);
 Variable softmax(const Variable& x, std::int64_t dim);
 Variable log_softmax(const Variable& x, std::int64_t dim);
 
-// Layout (autograd/layout.cpp).
+// Layout (autograd/ops/layout.cpp).
 Variable reshape(const Variable& x, const std::vector<std::int64_t>& sizes);
 Variable permute(const Variable& x, const Dims& dims);
 Variable transpose(const Variable& x, std::int64_t a, std::int64_t b);
@@ -95,7 +95,7 @@ Variable index_select(const Variable& x, std::int64_t dim, const Tensor& index);
 // weight (count, width), index int64 (...): rows, (..., width). Out of range is an Error.
 Variable embedding(const Variable& weight, const Tensor& index);
 
-// Products (autograd/matmul.cpp). An absent bias is an undefined Variable.
+// Products (autograd/ops/matmul.cpp). An absent bias is an undefined Variable.
 Variable matmul(const Variable& a, const Variable& b);
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias = {});
 Variable scaled_dot_product_attention(const Variable& q, const Variable& k, const Variable& v,
@@ -103,7 +103,7 @@ Variable scaled_dot_product_attention(const Variable& q, const Variable& k, cons
 // qkv (N, L, 3 heads d): queries, keys and values side by side; (N, L, heads d).
 Variable self_attention(const Variable& qkv, std::int64_t heads);
 
-// Images (autograd/conv.cpp, pool.cpp, norm.cpp).
+// Images (autograd/ops/conv.cpp, pool.cpp, norm.cpp).
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias = {},
                 const Conv2dOptions& options = {}, Activation activation = Activation::none);
 Variable conv_transpose2d(const Variable& x, const Variable& weight, const Variable& bias = {},
@@ -128,7 +128,7 @@ Variable batch_norm(const Variable& x, const Variable& weight = {}, const Variab
 // x zero with probability p (mask from `keep`, 1 where kept), the rest scaled by 1 / (1 - p).
 Variable dropout(const Variable& x, const Tensor& keep, double p);
 
-// Losses (autograd/loss.cpp): means over all elements, scalars.
+// Losses (autograd/ops/loss.cpp): means over all elements, scalars.
 Variable mse_loss(const Variable& input, const Variable& target);
 Variable l1_loss(const Variable& input, const Variable& target);
 // 0.5 d^2 where |d| <= delta, delta (|d| - delta / 2) beyond.

@@ -1,6 +1,6 @@
 #include <ebb/autograd/variable.h>
-#include <ebb/tensor/pointwise.h>
-#include <ebb/tensor/reduce.h>
+#include <ebb/tensor/ops/pointwise.h>
+#include <ebb/tensor/ops/reduce.h>
 
 #include <algorithm>
 #include <atomic>

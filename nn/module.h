@@ -69,10 +69,6 @@ struct NamedParameter {
   std::string name;
   Variable variable;
 };
-struct NamedTensor {
-  std::string name;
-  Tensor tensor;
-};
 
 // In the order of the visit.
 template <class Module>

@@ -20,8 +20,7 @@ std::int64_t checked_numel(const std::int64_t* sizes, std::int64_t rank) {
 
 }  // namespace
 
-Shape::Shape(std::initializer_list<std::int64_t> sizes)
-    : Shape(std::vector<std::int64_t>(sizes)) {}
+Shape::Shape(std::initializer_list<std::int64_t> sizes) : Shape(std::vector<std::int64_t>(sizes)) {}
 
 Shape::Shape(const std::vector<std::int64_t>& sizes) {
   check(static_cast<std::int64_t>(sizes.size()) <= max_rank,

@@ -1,4 +1,4 @@
-#include <ebb/tensor/kernels.h>
+#include <ebb/tensor/backend/backend.h>
 #include <ebb/tensor/storage.h>
 
 #include <mutex>
@@ -63,8 +63,10 @@ class Cache {
       release_locked();
       block = kernels(device_).allocate(bytes);
     }
-    check(block != nullptr, "allocate: no {} bytes left on device {}; {} are in use: lower the "
-          "batch or image size", bytes, device_, statistics_.bytes_live);
+    check(block != nullptr,
+          "allocate: no {} bytes left on device {}; {} are in use: lower the "
+          "batch or image size",
+          bytes, device_, statistics_.bytes_live);
     return block;
   }
 

@@ -1,4 +1,4 @@
-#include <ebb/tensor/kernels.h>
+#include <ebb/tensor/backend/backend.h>
 #include <ebb/tensor/tensor.h>
 
 #include <cmath>

@@ -17,6 +17,7 @@
 #include <ebb/tensor/storage.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace ebb {
@@ -32,8 +33,7 @@ class Tensor {
                      Device device = Device::cpu);
   static Tensor zeros(const Shape& shape, DType dtype = DType::float32,
                       Device device = Device::cpu);
-  static Tensor ones(const Shape& shape, DType dtype = DType::float32,
-                     Device device = Device::cpu);
+  static Tensor ones(const Shape& shape, DType dtype = DType::float32, Device device = Device::cpu);
   static Tensor scalar(double value, DType dtype = DType::float32, Device device = Device::cpu);
   // 0, 1, ..., n-1.
   static Tensor arange(std::int64_t n, DType dtype = DType::int64);
@@ -115,6 +115,12 @@ class Tensor {
   Shape shape_;
   std::int64_t numel_ = 0;
   DType dtype_ = DType::float32;
+};
+
+// A tensor under the name that a file or a network has it by.
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
 };
 
 // The one device of all of `tensors` that are defined; an Error names `operation` when they

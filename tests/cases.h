@@ -3,7 +3,7 @@
 #pragma once
 
 #include <ebb/autograd/ops.h>
-#include <ebb/tensor/random.h>
+#include <ebb/tensor/random/random.h>
 
 #include <functional>
 #include <string>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <ebb/tensor/conv.h>
-#include <ebb/tensor/pointwise.h>
+#include <ebb/tensor/ops/conv.h>
+#include <ebb/tensor/ops/pointwise.h>
 
 #include "tests/paths.h"
 #include "tests/reference_file.h"

@@ -1,7 +1,7 @@
 // Standard normals as test data, a function of shape and seed.
 #pragma once
 
-#include <ebb/tensor/random.h>
+#include <ebb/tensor/random/random.h>
 
 namespace ebb::test {
 

@@ -2,7 +2,7 @@
 // every tensor is.
 #pragma once
 
-#include <ebb/nn/safetensors.h>
+#include <ebb/tensor/io/safetensors.h>
 
 #include <nlohmann/json.hpp>
 #include <string>

@@ -1,5 +1,5 @@
 #include <ebb/diffusion/samplers/samplers.h>
-#include <ebb/tensor/pointwise.h>
+#include <ebb/tensor/ops/pointwise.h>
 
 #include <cmath>
 

@@ -1,5 +1,5 @@
 #include <ebb/diffusion/samplers/sampler.h>
-#include <ebb/tensor/pointwise.h>
+#include <ebb/tensor/ops/pointwise.h>
 
 #include <algorithm>
 

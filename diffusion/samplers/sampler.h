@@ -3,9 +3,9 @@
 //   Tensor x0 = ddim({denoiser, path, make_grid(path, 50), {}, {}}, noise);
 #pragma once
 
-#include <ebb/diffusion/denoiser.h>
-#include <ebb/diffusion/noise.h>
-#include <ebb/diffusion/timesteps.h>
+#include <ebb/diffusion/guidance/denoiser.h>
+#include <ebb/diffusion/schedules/noise.h>
+#include <ebb/diffusion/schedules/timesteps.h>
 
 #include <limits>
 

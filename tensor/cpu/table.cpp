@@ -1,9 +1,7 @@
-#include <ebb/tensor/cpu/simd_target.h>
+#include <ebb/tensor/cpu/runtime/simd_target.h>
 #include <ebb/tensor/cpu/table.h>
 
-namespace ebb {
-
-namespace cpu {
+namespace ebb::cpu {
 
 namespace {
 
@@ -34,12 +32,4 @@ const Kernels& kernels() {
   return table;
 }
 
-}  // namespace cpu
-
-// The test device runs the same kernels; that its memory is out of reach is enforced by
-// Tensor::data, which serves Device::cpu alone.
-const Kernels& kernels(Device device) {
-  return device == Device::cuda ? cuda::kernels() : cpu::kernels();
-}
-
-}  // namespace ebb
+}  // namespace ebb::cpu

@@ -1,7 +1,7 @@
 // How the table of the CPU is put together: each kernel file adds its own entries.
 #pragma once
 
-#include <ebb/tensor/kernels.h>
+#include <ebb/tensor/backend/backend.h>
 
 namespace ebb::cpu {
 

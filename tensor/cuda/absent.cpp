@@ -1,12 +1,10 @@
 // Linked where the CUDA kernels are not: every use of the device says so.
-#include <ebb/tensor/kernels.h>
+#include <ebb/tensor/backend/backend.h>
 
 namespace ebb::cuda {
 
 bool present() { return false; }
 
-const Kernels& kernels() {
-  fail("device cuda: this build has no CUDA kernels; use --device cpu");
-}
+const Kernels& kernels() { fail("device cuda: this build has no CUDA kernels; use --device cpu"); }
 
 }  // namespace ebb::cuda

@@ -2,16 +2,16 @@
 // number of a run's config.json, every reader on what is no file. One line on stderr that names the
 // cause, the right exit code, and nothing left behind.
 #include <doctest/doctest.h>
-#include <ebb/apps/png.h>
-#include <ebb/apps/run_config.h>
-#include <ebb/apps/unet2d_json.h>
-#include <ebb/nn/atomic_file.h>
-#include <ebb/nn/npy.h>
-#include <ebb/nn/safetensors.h>
+#include <ebb/apps/images/png.h>
+#include <ebb/apps/runs/run_config.h>
+#include <ebb/apps/runs/unet2d_json.h>
+#include <ebb/tensor/io/atomic_file.h>
+#include <ebb/tensor/io/npy.h>
+#include <ebb/tensor/io/safetensors.h>
 #include <sys/stat.h>
 #include <tests/apps/program.h>
 #include <tests/capture.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <algorithm>
 #include <filesystem>

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 #include <tests/apps/program.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>

@@ -1,10 +1,10 @@
 #include <doctest/doctest.h>
-#include <ebb/apps/sampling.h>
-#include <ebb/nn/atomic_file.h>
-#include <ebb/nn/npy.h>
-#include <ebb/nn/safetensors.h>
+#include <ebb/apps/runs/sampling.h>
+#include <ebb/tensor/io/atomic_file.h>
+#include <ebb/tensor/io/npy.h>
+#include <ebb/tensor/io/safetensors.h>
 #include <tests/apps/program.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <algorithm>
 #include <limits>

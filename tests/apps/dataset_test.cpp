@@ -1,9 +1,9 @@
 #include <doctest/doctest.h>
-#include <ebb/apps/console.h>
-#include <ebb/apps/dataset.h>
-#include <ebb/nn/atomic_file.h>
+#include <ebb/apps/data/dataset.h>
+#include <ebb/apps/system/console.h>
+#include <ebb/tensor/io/atomic_file.h>
 #include <tests/apps/raw_png.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <algorithm>
 

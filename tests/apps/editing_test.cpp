@@ -1,14 +1,14 @@
 // What `ebb sample` and `ebb plot samplers` do with a trained model, by the program itself.
 #include <doctest/doctest.h>
-#include <ebb/apps/editing.h>
-#include <ebb/apps/png.h>
-#include <ebb/apps/text.h>
+#include <ebb/apps/commands/edit_flags.h>
+#include <ebb/apps/images/png.h>
+#include <ebb/apps/images/text.h>
 #include <ebb/diffusion/samplers/registry.h>
-#include <ebb/nn/npy.h>
-#include <ebb/tensor/layout.h>
-#include <ebb/tensor/pointwise.h>
+#include <ebb/tensor/io/npy.h>
+#include <ebb/tensor/ops/layout.h>
+#include <ebb/tensor/ops/pointwise.h>
 #include <tests/apps/program.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 using namespace ebb;
 using apps::Image;

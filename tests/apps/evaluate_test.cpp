@@ -1,12 +1,12 @@
 // ebb evaluate, by the program itself: a tiny network on tiny shapes.
 #include <doctest/doctest.h>
-#include <ebb/apps/evaluation.h>
-#include <ebb/apps/png.h>
-#include <ebb/apps/run_folder.h>
-#include <ebb/nn/atomic_file.h>
-#include <ebb/tensor/random.h>
+#include <ebb/apps/evaluation/evaluation.h>
+#include <ebb/apps/images/png.h>
+#include <ebb/apps/runs/run_folder.h>
+#include <ebb/tensor/io/atomic_file.h>
+#include <ebb/tensor/random/random.h>
 #include <tests/apps/program.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <filesystem>
 #include <fstream>

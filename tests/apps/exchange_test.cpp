@@ -1,10 +1,10 @@
 // ebb import and ebb export, by the program itself. That diffusers' own class computes the same is
 // tests/interop/unet2d.py's to say.
 #include <doctest/doctest.h>
-#include <ebb/apps/png.h>
-#include <ebb/nn/atomic_file.h>
+#include <ebb/apps/images/png.h>
+#include <ebb/tensor/io/atomic_file.h>
 #include <tests/apps/program.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>

@@ -1,12 +1,12 @@
 // A network learns from every data set: the loss of training falls. The files hold shapes, in each
 // format.
 #include <doctest/doctest.h>
-#include <ebb/apps/run_folder.h>
-#include <ebb/nn/atomic_file.h>
-#include <ebb/tensor/layout.h>
+#include <ebb/apps/runs/run_folder.h>
+#include <ebb/tensor/io/atomic_file.h>
+#include <ebb/tensor/ops/layout.h>
 #include <tests/apps/program.h>
 #include <tests/apps/raw_png.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <filesystem>
 

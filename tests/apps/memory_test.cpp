@@ -1,10 +1,10 @@
 // How much memory training and sampling take: what they say before is what they then use, and a
 // machine that has less is told so or served in smaller pieces.
 #include <doctest/doctest.h>
-#include <ebb/apps/memory.h>
-#include <ebb/nn/npy.h>
+#include <ebb/apps/system/memory.h>
+#include <ebb/tensor/io/npy.h>
 #include <tests/apps/program.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <chrono>
 #include <filesystem>

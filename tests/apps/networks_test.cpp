@@ -2,10 +2,10 @@
 // tests/interop/networks.py, says what is in it.
 #include "tests/interop/networks.h"
 
-#include <ebb/apps/unet2d_json.h>
+#include <ebb/apps/runs/unet2d_json.h>
 #include <ebb/autograd/ops.h>
-#include <ebb/tensor/layout.h>
-#include <ebb/tensor/random.h>
+#include <ebb/tensor/ops/layout.h>
+#include <ebb/tensor/random/random.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,9 +1,9 @@
 // The tutorial run in PyTorch, cell by cell: every tensor of tutorial.safetensors.
-#include <ebb/apps/notebook.h>
-#include <ebb/diffusion/schedule.h>
-#include <ebb/nn/optim.h>
-#include <ebb/tensor/layout.h>
-#include <ebb/tensor/reduce.h>
+#include <ebb/apps/tutorial/notebook.h>
+#include <ebb/diffusion/schedules/schedule.h>
+#include <ebb/nn/optim/optimizer.h>
+#include <ebb/tensor/ops/layout.h>
+#include <ebb/tensor/ops/reduce.h>
 
 #include <map>
 #include <regex>

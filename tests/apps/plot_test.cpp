@@ -1,9 +1,9 @@
 // Pictures by gnuplot: nothing from outside is understood by it.
 #include <doctest/doctest.h>
-#include <ebb/apps/gnuplot.h>
-#include <ebb/apps/png.h>
+#include <ebb/apps/images/png.h>
+#include <ebb/apps/plots/gnuplot.h>
 #include <tests/apps/program.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <cstdlib>
 #include <filesystem>

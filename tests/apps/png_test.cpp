@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
-#include <ebb/apps/grid.h>
-#include <ebb/nn/atomic_file.h>
+#include <ebb/apps/images/grid.h>
+#include <ebb/tensor/io/atomic_file.h>
 #include <tests/apps/raw_png.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <limits>
 

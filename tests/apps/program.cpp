@@ -4,8 +4,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <tests/apps/program.h>
-#include <tests/nn/temporary_folder.h>
 #include <tests/paths.h>
+#include <tests/temporary_folder.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,8 +29,14 @@ Outcome run_program(const std::vector<std::string>& arguments, const RunOptions&
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
 
+  // A signal that comes before the program runs is for the program, not for the tests' handlers.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t child = ::fork();
   if (child == 0) {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, SIG_DFL);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     redirect(out, STDOUT_FILENO);
     redirect(folder / "err", STDERR_FILENO);
     for (const std::string& variable : options.environment)
@@ -47,6 +53,7 @@ Outcome run_program(const std::vector<std::string>& arguments, const RunOptions&
     ::execv(program().c_str(), argv.data());
     ::_exit(127);
   }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (options.meanwhile) options.meanwhile(child);
   int status = 0;
   ::waitpid(child, &status, 0);

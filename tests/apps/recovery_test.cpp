@@ -1,13 +1,13 @@
 // What happens to a run when something goes wrong beside it: another process, a kill, a signal, a
 // damaged file, a picture that cannot be drawn, weights that are not finite.
 #include <doctest/doctest.h>
-#include <ebb/apps/run_folder.h>
-#include <ebb/nn/atomic_file.h>
-#include <ebb/nn/npy.h>
-#include <ebb/nn/safetensors.h>
-#include <ebb/tensor/pointwise.h>
+#include <ebb/apps/runs/run_folder.h>
+#include <ebb/tensor/io/atomic_file.h>
+#include <ebb/tensor/io/npy.h>
+#include <ebb/tensor/io/safetensors.h>
+#include <ebb/tensor/ops/pointwise.h>
 #include <tests/apps/program.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <chrono>
 #include <csignal>

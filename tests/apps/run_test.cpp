@@ -1,13 +1,13 @@
 // Training runs, by the program itself: tiny networks on tiny shapes.
 #include <doctest/doctest.h>
-#include <ebb/apps/run_folder.h>
-#include <ebb/nn/atomic_file.h>
-#include <ebb/nn/npy.h>
-#include <ebb/nn/safetensors.h>
-#include <ebb/tensor/pointwise.h>
+#include <ebb/apps/runs/run_folder.h>
+#include <ebb/tensor/io/atomic_file.h>
+#include <ebb/tensor/io/npy.h>
+#include <ebb/tensor/io/safetensors.h>
+#include <ebb/tensor/ops/pointwise.h>
 #include <sys/wait.h>
 #include <tests/apps/program.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <chrono>
 #include <csignal>

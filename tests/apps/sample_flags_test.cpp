@@ -1,10 +1,10 @@
 // The flags of grids and schedules: each changes the images, and is refused where it does not fit.
 #include <doctest/doctest.h>
-#include <ebb/nn/npy.h>
-#include <ebb/tensor/pointwise.h>
-#include <ebb/tensor/reduce.h>
+#include <ebb/tensor/io/npy.h>
+#include <ebb/tensor/ops/pointwise.h>
+#include <ebb/tensor/ops/reduce.h>
 #include <tests/apps/program.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <fstream>
 #include <map>

@@ -1,11 +1,11 @@
 // Every phase of the program by every signal that asks it to stop, once and twice: it stops soon,
 // leaves nothing half done, and a run goes on from where it was.
 #include <doctest/doctest.h>
-#include <ebb/apps/run_folder.h>
-#include <ebb/nn/atomic_file.h>
+#include <ebb/apps/runs/run_folder.h>
+#include <ebb/tensor/io/atomic_file.h>
 #include <signal.h>
 #include <tests/apps/program.h>
-#include <tests/nn/temporary_folder.h>
+#include <tests/temporary_folder.h>
 
 #include <chrono>
 #include <filesystem>
@@ -131,6 +131,9 @@ TEST_CASE("every phase by every signal, once and twice") {
         CHECK_FALSE(fs::exists(folder / "x.npy"));
         CHECK_FALSE(fs::exists(folder / "x.png"));
         if (outcome.code == 1) CHECK_FALSE(begun(folder / "x."));
+        // Ended at once, it may leave its temporary file.
+        for (const std::string& name : names_in(folder.path()))
+          if (is_temporary(fs::path(name).filename().string())) fs::remove_all(name);
       }
     }
 }

@@ -1,7 +1,7 @@
 // What single operators promise beyond value and gradient.
 #include <doctest/doctest.h>
 #include <ebb/autograd/ops.h>
-#include <ebb/tensor/random.h>
+#include <ebb/tensor/random/random.h>
 
 namespace ebb::test {
 namespace {

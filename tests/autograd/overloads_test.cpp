@@ -25,6 +25,7 @@ TEST_CASE("overloads: Tensors give Tensors, Variables give Variables") {
   Tensor t = Tensor::full({2, 4}, 0.5, DType::float64), u = Tensor::full({2, 4}, 2, DType::float64);
   const Variable v(t), w(u);
 
+// clang-format off
 #define BOTH(...) \
   {               \
     const auto f = [&](const auto& x) { return __VA_ARGS__; }; \

@@ -1,8 +1,8 @@
 // The engine: what it sums, what it frees, and what it refuses.
 #include <doctest/doctest.h>
 #include <ebb/autograd/ops.h>
+#include <ebb/tensor/random/random.h>
 #include <ebb/tensor/threads.h>
-#include <ebb/tensor/random.h>
 
 namespace ebb::test {
 namespace {

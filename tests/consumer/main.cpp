@@ -1,6 +1,6 @@
 #include <ebb/autograd/ops.h>
-#include <ebb/diffusion/schedule.h>
-#include <ebb/nn/layers.h>
+#include <ebb/diffusion/schedules/schedule.h>
+#include <ebb/nn/layers/layers.h>
 #include <ebb/tensor/threads.h>
 
 #include <algorithm>

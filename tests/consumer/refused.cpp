@@ -1,6 +1,6 @@
 // With CASE 0 this compiles; with each other number it must not.
 #include <ebb/autograd/ops.h>
-#include <ebb/nn/layers.h>
+#include <ebb/nn/layers/layers.h>
 
 using namespace ebb;
 

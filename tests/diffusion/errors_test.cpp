@@ -1,14 +1,14 @@
 // What diffusion says of arguments that do not fit.
-#include <ebb/diffusion/bound.h>
-#include <ebb/diffusion/classifier.h>
-#include <ebb/diffusion/editing.h>
-#include <ebb/diffusion/embedding.h>
-#include <ebb/diffusion/guidance.h>
-#include <ebb/diffusion/loss.h>
-#include <ebb/diffusion/metrics.h>
-#include <ebb/diffusion/objective.h>
+#include <ebb/diffusion/guidance/guidance.h>
+#include <ebb/diffusion/losses/loss.h>
+#include <ebb/diffusion/losses/objective.h>
+#include <ebb/diffusion/losses/variational_bound.h>
+#include <ebb/diffusion/metrics/metrics.h>
+#include <ebb/diffusion/models/classifier.h>
+#include <ebb/diffusion/models/time_embedding.h>
+#include <ebb/diffusion/samplers/editing.h>
 #include <ebb/diffusion/samplers/samplers.h>
-#include <ebb/diffusion/schedule.h>
+#include <ebb/diffusion/schedules/schedule.h>
 
 #include <cmath>
 
@@ -105,7 +105,8 @@ TEST_CASE("predictions: one shape, a time for each image, a way to clip") {
   check_message([&] { add_noise(path, x, x, times); }, "add_noise: ");
   check_message([&] { per_sample({1, 2, 3}, x); }, "3 ");
   check_message([&] { clip_x0(x, {.kind = Clip::Kind::dynamic, .percentile = 1.5}); }, "1.5");
-  check_message([&] { clip_x0(x, {.kind = Clip::Kind::dynamic, .maximum = 0}); }, "maximum 0 positive");
+  check_message([&] { clip_x0(x, {.kind = Clip::Kind::dynamic, .maximum = 0}); },
+                "maximum 0 positive");
 }
 
 TEST_CASE("samplers: numbers that they cannot take") {

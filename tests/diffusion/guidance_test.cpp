@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
 #include <ebb/autograd/ops.h>
-#include <ebb/diffusion/guidance.h>
-#include <ebb/diffusion/schedule.h>
-#include <ebb/tensor/random.h>
+#include <ebb/diffusion/guidance/guidance.h>
+#include <ebb/diffusion/schedules/schedule.h>
+#include <ebb/tensor/random/random.h>
 
 #include <cmath>
 #include <limits>

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
-#include <ebb/diffusion/likelihood.h>
-#include <ebb/diffusion/schedule.h>
-#include <ebb/tensor/pointwise.h>
+#include <ebb/diffusion/metrics/likelihood.h>
+#include <ebb/diffusion/schedules/schedule.h>
+#include <ebb/tensor/ops/pointwise.h>
 
 #include <cmath>
 #include <numbers>

@@ -1,9 +1,9 @@
 #include <doctest/doctest.h>
-#include <ebb/diffusion/bound.h>
-#include <ebb/diffusion/loss.h>
+#include <ebb/diffusion/losses/loss.h>
+#include <ebb/diffusion/losses/variational_bound.h>
 #include <ebb/diffusion/samplers/sampler.h>
-#include <ebb/diffusion/schedule.h>
-#include <ebb/diffusion/training_times.h>
+#include <ebb/diffusion/schedules/schedule.h>
+#include <ebb/diffusion/schedules/training_times.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,10 +1,10 @@
 #include <doctest/doctest.h>
-#include <ebb/diffusion/metrics.h>
-#include <ebb/tensor/layout.h>
-#include <ebb/tensor/matmul.h>
-#include <ebb/tensor/pointwise.h>
-#include <ebb/tensor/random.h>
-#include <ebb/tensor/reduce.h>
+#include <ebb/diffusion/metrics/metrics.h>
+#include <ebb/tensor/ops/layout.h>
+#include <ebb/tensor/ops/matmul.h>
+#include <ebb/tensor/ops/pointwise.h>
+#include <ebb/tensor/ops/reduce.h>
+#include <ebb/tensor/random/random.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,12 +1,12 @@
 #include "tests/fuzz/readers.h"
 
-#include <ebb/apps/dataset.h>
-#include <ebb/apps/png.h>
-#include <ebb/apps/run_folder.h>
-#include <ebb/apps/sampling.h>
-#include <ebb/apps/unet2d_json.h>
-#include <ebb/nn/npy.h>
-#include <ebb/nn/safetensors.h>
+#include <ebb/apps/data/dataset.h>
+#include <ebb/apps/images/png.h>
+#include <ebb/apps/runs/run_folder.h>
+#include <ebb/apps/runs/sampling.h>
+#include <ebb/apps/runs/unet2d_json.h>
+#include <ebb/tensor/io/npy.h>
+#include <ebb/tensor/io/safetensors.h>
 #include <unistd.h>
 
 #include <cstdlib>

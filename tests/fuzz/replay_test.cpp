@@ -7,8 +7,8 @@
 #include <string>
 
 #include "tests/fuzz/readers.h"
-#include "tests/nn/temporary_folder.h"
 #include "tests/paths.h"
+#include "tests/temporary_folder.h"
 
 namespace ebb::test {
 

@@ -83,7 +83,8 @@ Variable avg_pool2d_case(OpCase& c) {
   const Pool2dOptions options = pool_options(c);
   const Variable x = channels_last(c.in("x"));
   Variable y = avg_pool2d(x, options);
-  if (!c.arg("count_include_pad", true)) y = y / avg_pool2d(Tensor::ones(x.shape(), x.value().dtype()), options);
+  if (!c.arg("count_include_pad", true))
+    y = y / avg_pool2d(Tensor::ones(x.shape(), x.value().dtype()), options);
   return channels_first(y);
 }
 

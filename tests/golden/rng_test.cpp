@@ -1,7 +1,7 @@
 // PyTorch's CPU stream: every call of rng.safetensors in its order, each seed from its start.
-#include <ebb/nn/layers.h>
-#include <ebb/tensor/layout.h>
-#include <ebb/tensor/random.h>
+#include <ebb/nn/layers/layers.h>
+#include <ebb/tensor/ops/layout.h>
+#include <ebb/tensor/random/random.h>
 
 #include <map>
 

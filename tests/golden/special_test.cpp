@@ -1,8 +1,8 @@
 // NaN, infinities, zeros and numbers at the limits: through the pointwise functions as PyTorch has
-// them (special.safetensors, made by tests/interop/special_values.py), through the others by what must not
-// get lost. In vectors and in their tails.
+// them (special.safetensors, made by tests/interop/special_values.py), through the others by what
+// must not get lost. In vectors and in their tails.
 #include <ebb/autograd/ops.h>
-#include <ebb/tensor/layout.h>
+#include <ebb/tensor/ops/layout.h>
 
 #include <bit>
 #include <cmath>

@@ -1,10 +1,10 @@
 // Real training steps of the tutorial's conditional U-Net as PyTorch took them: train.safetensors.
-#include <ebb/diffusion/guidance.h>
-#include <ebb/diffusion/loss.h>
-#include <ebb/diffusion/schedule.h>
-#include <ebb/diffusion/tutorial_unet.h>
-#include <ebb/nn/optim.h>
-#include <ebb/tensor/layout.h>
+#include <ebb/diffusion/guidance/guidance.h>
+#include <ebb/diffusion/losses/loss.h>
+#include <ebb/diffusion/models/tutorial_unet.h>
+#include <ebb/diffusion/schedules/schedule.h>
+#include <ebb/nn/optim/optimizer.h>
+#include <ebb/tensor/ops/layout.h>
 
 #include <regex>
 
@@ -109,7 +109,8 @@ TEST_CASE("golden train: every loss and the final weights") {
 
 // In float64, as the reference, there is nothing but the arithmetic to differ. In float32 Adam
 // makes whole steps of the rounding of gradients that are nearly zero: PyTorch's own float32 losses
-// are up to 2.4e-3 from its float64 ones (tests/interop/training_reference.py), after the first steps.
+// are up to 2.4e-3 from its float64 ones (tests/interop/training_reference.py), after the first
+// steps.
 TEST_CASE("golden train: other seeds in float64, float32 and with Winograd's convolutions") {
   struct Setting {
     std::string name;

@@ -6,10 +6,10 @@
 //   ebb_interop samplers FILE                        runs the cases of samplers.py
 //   ebb_interop safetensors FOLDER OUTPUTS           reads the files of safetensors_files.py
 // MODEL is simple or conditional, with "-sinusoidal" or without.
-#include <ebb/apps/console.h>
-#include <ebb/apps/unet2d_json.h>
+#include <ebb/apps/runs/unet2d_json.h>
+#include <ebb/apps/system/console.h>
 #include <ebb/autograd/ops.h>
-#include <ebb/nn/safetensors.h>
+#include <ebb/tensor/io/safetensors.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -26,7 +26,8 @@ namespace {
 using Arguments = std::vector<std::string>;
 
 void init(const Arguments& arguments) {
-  const std::unique_ptr<Model> model = test::make_tutorial_unet(arguments[0], std::stoull(arguments[1]));
+  const std::unique_ptr<Model> model =
+      test::make_tutorial_unet(arguments[0], std::stoull(arguments[1]));
   write_safetensors(arguments[2], state_dict(*model));
 }
 
@@ -69,11 +70,9 @@ void operators(const Arguments& arguments) {
     try {
       const test::OperatorRun run = test::run_operator(file, entry, dtype);
       for (std::size_t i = 0; i < run.outputs.size(); ++i)
-        results.push_back(
-            {fmt::format("{}/out/{}", name, i), run.outputs[i].value()});
+        results.push_back({fmt::format("{}/out/{}", name, i), run.outputs[i].value()});
       for (const auto& [input, variable] : run.inputs)
-        if (variable.requires_grad())
-          results.push_back({name + "/grad/" + input, variable.grad()});
+        if (variable.requires_grad()) results.push_back({name + "/grad/" + input, variable.grad()});
     } catch (const Error& error) {
       throw Error(fmt::format("{}: {}", entry.dump(), error.what()));
     }
@@ -111,19 +110,17 @@ struct Command {
   std::size_t arguments;
   void (*run)(const Arguments&);
 };
-const std::map<std::string, Command> commands{{"init", {3, init}},
-                                              {"forward", {4, forward}},
-                                              {"unet2d", {3, unet2d}},
-                                              {"operators", {3, operators}},
-                                              {"samplers", {1, samplers}},
-                                              {"safetensors", {2, safetensors}}};
+const std::map<std::string, Command> commands{
+    {"init", {3, init}},           {"forward", {4, forward}},   {"unet2d", {3, unet2d}},
+    {"operators", {3, operators}}, {"samplers", {1, samplers}}, {"safetensors", {2, safetensors}}};
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const auto command = commands.find(argc > 1 ? argv[1] : "");
   if (command == commands.end() || command->second.arguments + 2 != std::size_t(argc)) {
-    std::fprintf(stderr, "usage: ebb_interop init|forward|unet2d|operators|samplers|safetensors ...\n");
+    std::fprintf(stderr,
+                 "usage: ebb_interop init|forward|unet2d|operators|samplers|safetensors ...\n");
     return 2;
   }
   try {

@@ -1,7 +1,7 @@
 // The networks that are compared with PyTorch's, by the names that the scripts here use.
 #pragma once
 
-#include <ebb/diffusion/tutorial_unet.h>
+#include <ebb/diffusion/models/tutorial_unet.h>
 
 #include <memory>
 #include <string_view>

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <ebb/diffusion/samplers/registry.h>
-#include <ebb/tensor/layout.h>
+#include <ebb/tensor/ops/layout.h>
 
-#include "tests/diffusion/mixture.h"
+#include "tests/diffusion/samplers/mixture.h"
 #include "tests/reference_file.h"
 
 namespace ebb::test {

@@ -5,7 +5,7 @@ usage: samplers.py FILE
 
 Each case is one run of a library's own sampler in float64 (their float32 read as float64) on its
 own grid: levels, start, the noise of each step, result. The denoiser is exact for a mixture of
-three Gaussians in the plane (plane_mixture of tests/diffusion/mixture.h). `ebb_interop samplers`
+three Gaussians in the plane (plane_mixture of tests/diffusion/samplers/mixture.h). `ebb_interop samplers`
 runs the sampler of ebb that bears the name on the same levels and the same noise.
 """
 import importlib

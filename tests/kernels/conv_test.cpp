@@ -1,10 +1,10 @@
 // Every convolution against the plain loops in float64, on odd sizes.
 #include <doctest/doctest.h>
-#include <ebb/tensor/conv.h>
-#include <ebb/tensor/cpu/conv.h>
+#include <ebb/tensor/cpu/conv/conv_kernels.h>
+#include <ebb/tensor/ops/conv.h>
+#include <ebb/tensor/ops/pointwise.h>
+#include <ebb/tensor/ops/reduce.h>
 #include <ebb/tensor/threads.h>
-#include <ebb/tensor/pointwise.h>
-#include <ebb/tensor/reduce.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
-#include <ebb/tensor/cpu/gemm.h>
-#include <ebb/tensor/cpu/threads.h>
+#include <ebb/tensor/cpu/gemm/gemm.h>
+#include <ebb/tensor/cpu/runtime/parallel.h>
 
 #include <cmath>
 #include <random>

@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
-#include <ebb/tensor/cpu/environment.h>
-#include <ebb/tensor/cpu/gemm.h>
-#include <ebb/tensor/cpu/openblas.h>
-#include <ebb/tensor/cpu/simd_target.h>
+#include <ebb/tensor/cpu/gemm/gemm.h>
+#include <ebb/tensor/cpu/gemm/openblas.h>
+#include <ebb/tensor/cpu/runtime/environment.h>
+#include <ebb/tensor/cpu/runtime/simd_target.h>
 
 #include <cmath>
 #include <vector>
@@ -22,7 +22,6 @@ TEST_CASE("OpenBLAS agrees with our products") {
   for (std::size_t i = 0; i < b.size(); ++i) b[i] = std::cos(static_cast<float>(i));
   gemm(m, n, k, {a.data(), k, 1}, {b.data(), n, 1}, got.data(), n);
   openblas_gemm(m, n, k, a.data(), b.data(), want.data());
-  for (std::size_t i = 0; i < want.size(); ++i)
-    CHECK(std::abs(got[i] - want[i]) < 1e-5);
+  for (std::size_t i = 0; i < want.size(); ++i) CHECK(std::abs(got[i] - want[i]) < 1e-5);
   CHECK(!openblas_core().empty());
 }

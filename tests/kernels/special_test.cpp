@@ -1,11 +1,11 @@
 // One special value (NaN, an infinity, the largest number) in one operand of a kernel, against the
 // plain loops: NaNs and infinities in the same places, everything else as close as it ever is.
 #include <doctest/doctest.h>
-#include <ebb/tensor/conv.h>
-#include <ebb/tensor/cpu/attention.h>
-#include <ebb/tensor/cpu/conv.h>
-#include <ebb/tensor/cpu/gemm.h>
-#include <ebb/tensor/cpu/norm.h>
+#include <ebb/tensor/cpu/attention/attention_kernels.h>
+#include <ebb/tensor/cpu/conv/conv_kernels.h>
+#include <ebb/tensor/cpu/gemm/gemm.h>
+#include <ebb/tensor/cpu/norm/group_norm.h>
+#include <ebb/tensor/ops/conv.h>
 
 #include <bit>
 #include <cmath>

@@ -1,7 +1,7 @@
 // What is kept of weights is never another weight's, or an older one's.
 #include <doctest/doctest.h>
 #include <ebb/autograd/ops.h>
-#include <ebb/tensor/random.h>
+#include <ebb/tensor/random/random.h>
 #include <ebb/tensor/weight_cache.h>
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 // Winograd's convolution against the plain loops in float64.
 #include <doctest/doctest.h>
-#include <ebb/tensor/cpu/conv.h>
-#include <ebb/tensor/cpu/winograd.h>
-#include <ebb/tensor/cpu/winograd_tiles.h>
+#include <ebb/tensor/cpu/conv/conv_kernels.h>
+#include <ebb/tensor/cpu/conv/winograd/tiling.h>
+#include <ebb/tensor/cpu/conv/winograd/winograd.h>
 
 #include <cmath>
 #include <random>
@@ -142,8 +142,8 @@ TEST_CASE("winograd: how far a large pixel and a NaN reach") {
             const std::int64_t away = std::max(std::abs(i - row), std::abs(j - column));
             for (std::int64_t c = 0; c < channels; ++c) {
               const auto at = static_cast<std::size_t>((i * size + j) * channels + c);
-              if (away > 1) CHECK(exact[at] == without[at]);  // exactly as far as the kernel
-              if (away > 4) CHECK(with[at] == calm_fast[at]);        // exactly as far as its tiles
+              if (away > 1) CHECK(exact[at] == without[at]);   // exactly as far as the kernel
+              if (away > 4) CHECK(with[at] == calm_fast[at]);  // exactly as far as its tiles
               if (away > 1 && away <= 4 && std::isfinite(value))
                 worst = test::worse_of(worst, std::abs(double(with[at]) - without[at]));
             }

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
-#include <ebb/nn/ema.h>
-#include <ebb/nn/optim.h>
+#include <ebb/nn/optim/ema.h>
+#include <ebb/nn/optim/optimizer.h>
 
 namespace {
 

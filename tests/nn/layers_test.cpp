@@ -1,8 +1,8 @@
 // Every layer against PyTorch: first values to the bit, result and gradients in float64. The
 // cases are in reference/layers.safetensors, which reference/make_layers.py wrote.
 #include <ebb/autograd/ops.h>
-#include <ebb/nn/layers.h>
-#include <ebb/nn/safetensors.h>
+#include <ebb/nn/layers/layers.h>
+#include <ebb/tensor/io/safetensors.h>
 
 #include "tests/golden.h"
 

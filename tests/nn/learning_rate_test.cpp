@@ -1,5 +1,5 @@
 #include <doctest/doctest.h>
-#include <ebb/nn/learning_rate.h>
+#include <ebb/nn/optim/learning_rate.h>
 #include <ebb/tensor/error.h>
 
 #include <cmath>

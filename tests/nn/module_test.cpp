@@ -1,5 +1,5 @@
 #include <doctest/doctest.h>
-#include <ebb/nn/layers.h>
+#include <ebb/nn/layers/layers.h>
 #include <ebb/nn/module.h>
 
 namespace {

@@ -1,8 +1,8 @@
 // Twenty steps of each optimizer against PyTorch's, in float64. The name of a case says it all:
 // adam_lr1e-2_betas0.8_0.95_eps1e-6_wd0.1_clip0.5_cosine_annealing_tmax20.
 #include <ebb/autograd/ops.h>
-#include <ebb/nn/learning_rate.h>
-#include <ebb/nn/optim.h>
+#include <ebb/nn/optim/learning_rate.h>
+#include <ebb/nn/optim/optimizer.h>
 
 #include <charconv>
 #include <memory>

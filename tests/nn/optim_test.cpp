@@ -1,6 +1,6 @@
 #include <ebb/autograd/ops.h>
-#include <ebb/nn/layers.h>
-#include <ebb/nn/optim.h>
+#include <ebb/nn/layers/layers.h>
+#include <ebb/nn/optim/optimizer.h>
 #include <ebb/tensor/threads.h>
 
 #include <cmath>

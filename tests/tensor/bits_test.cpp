@@ -1,11 +1,11 @@
 // A result's bits do not depend on the number of threads, nor a sample's on the batch it is in.
 #include <doctest/doctest.h>
+#include <ebb/tensor/ops/layout.h>
+#include <ebb/tensor/ops/matmul.h>
+#include <ebb/tensor/ops/norm.h>
+#include <ebb/tensor/ops/pool.h>
+#include <ebb/tensor/ops/reduce.h>
 #include <ebb/tensor/threads.h>
-#include <ebb/tensor/layout.h>
-#include <ebb/tensor/matmul.h>
-#include <ebb/tensor/norm.h>
-#include <ebb/tensor/pool.h>
-#include <ebb/tensor/reduce.h>
 
 #include <cstring>
 #include <functional>

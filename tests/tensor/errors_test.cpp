@@ -1,12 +1,12 @@
 // What an operation says of arguments that do not fit.
 #include <doctest/doctest.h>
-#include <ebb/tensor/conv.h>
-#include <ebb/tensor/layout.h>
-#include <ebb/tensor/matmul.h>
-#include <ebb/tensor/norm.h>
-#include <ebb/tensor/optim.h>
-#include <ebb/tensor/pool.h>
-#include <ebb/tensor/reduce.h>
+#include <ebb/tensor/ops/conv.h>
+#include <ebb/tensor/ops/layout.h>
+#include <ebb/tensor/ops/matmul.h>
+#include <ebb/tensor/ops/norm.h>
+#include <ebb/tensor/ops/optimizer_steps.h>
+#include <ebb/tensor/ops/pool.h>
+#include <ebb/tensor/ops/reduce.h>
 
 #include "tests/check_message.h"
 

@@ -1,7 +1,7 @@
 // Attention where scores are large or one key has all the weight, against the same in float64.
 #include <doctest/doctest.h>
 #include <ebb/autograd/ops.h>
-#include <ebb/tensor/random.h>
+#include <ebb/tensor/random/random.h>
 
 #include <cmath>
 

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
-#include <ebb/tensor/layout.h>
-#include <ebb/tensor/pointwise.h>
+#include <ebb/tensor/ops/layout.h>
+#include <ebb/tensor/ops/pointwise.h>
 
 #include "tests/tensor/numbers.h"
 

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
-#include <ebb/tensor/layout.h>
-#include <ebb/tensor/matmul.h>
-#include <ebb/tensor/reduce.h>
+#include <ebb/tensor/ops/layout.h>
+#include <ebb/tensor/ops/matmul.h>
+#include <ebb/tensor/ops/reduce.h>
 
 #include <cmath>
 

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
-#include <ebb/tensor/norm.h>
-#include <ebb/tensor/reduce.h>
+#include <ebb/tensor/ops/norm.h>
+#include <ebb/tensor/ops/reduce.h>
 
 #include "tests/tensor/numbers.h"
 

@@ -1,7 +1,7 @@
 // Inputs for the tests of tensor functions.
 #pragma once
 
-#include <ebb/tensor/pointwise.h>
+#include <ebb/tensor/ops/pointwise.h>
 
 namespace ebb {
 

@@ -2,7 +2,7 @@
 // not fit are an Error that names them.
 #include <doctest/doctest.h>
 #include <ebb/autograd/ops.h>
-#include <ebb/tensor/layout.h>
+#include <ebb/tensor/ops/layout.h>
 
 #include <cmath>
 #include <functional>

@@ -1,5 +1,5 @@
 #include <doctest/doctest.h>
-#include <ebb/tensor/layout.h>
+#include <ebb/tensor/ops/layout.h>
 
 #include <cmath>
 #include <limits>

@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
-#include <ebb/tensor/cpu/box_muller.h>
+#include <ebb/tensor/cpu/random/box_muller.h>
+#include <ebb/tensor/random/philox.h>
+#include <ebb/tensor/random/random.h>
 #include <ebb/tensor/threads.h>
-#include <ebb/tensor/philox.h>
-#include <ebb/tensor/random.h>
 
 #include <algorithm>
 #include <cmath>

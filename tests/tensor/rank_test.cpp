@@ -2,8 +2,8 @@
 // work at a lower rank. One rank more is an Error.
 #include <doctest/doctest.h>
 #include <ebb/autograd/ops.h>
-#include <ebb/tensor/layout.h>
-#include <ebb/tensor/random.h>
+#include <ebb/tensor/ops/layout.h>
+#include <ebb/tensor/random/random.h>
 
 #include <algorithm>
 #include <functional>

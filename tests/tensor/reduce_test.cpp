@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
-#include <ebb/tensor/layout.h>
-#include <ebb/tensor/reduce.h>
+#include <ebb/tensor/ops/layout.h>
+#include <ebb/tensor/ops/reduce.h>
 
 #include <cmath>
 

@@ -1,8 +1,8 @@
 // Fast kernels against the plain loops that stand beside them.
 #include <doctest/doctest.h>
-#include <ebb/tensor/cpu/attention.h>
-#include <ebb/tensor/cpu/norm.h>
-#include <ebb/tensor/reduce.h>
+#include <ebb/tensor/cpu/attention/attention_kernels.h>
+#include <ebb/tensor/cpu/norm/group_norm.h>
+#include <ebb/tensor/ops/reduce.h>
 
 #include "tests/tensor/numbers.h"
 

@@ -1,6 +1,5 @@
-#include <ebb/tensor/shape.h>
-
 #include <doctest/doctest.h>
+#include <ebb/tensor/shape.h>
 
 using namespace ebb;
 

@@ -1,9 +1,9 @@
 #include <doctest/doctest.h>
+#include <ebb/tensor/ops/matmul.h>
+#include <ebb/tensor/ops/reduce.h>
+#include <ebb/tensor/ops/symmetric_eigen.h>
+#include <ebb/tensor/random/random.h>
 #include <ebb/tensor/threads.h>
-#include <ebb/tensor/matmul.h>
-#include <ebb/tensor/random.h>
-#include <ebb/tensor/reduce.h>
-#include <ebb/tensor/symmetric_eigen.h>
 
 #include <cmath>
 #include <numbers>

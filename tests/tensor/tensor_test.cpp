@@ -1,8 +1,7 @@
-#include <ebb/tensor/cpu/threads.h>
-#include <ebb/tensor/kernels.h>
-#include <ebb/tensor/tensor.h>
-
 #include <doctest/doctest.h>
+#include <ebb/tensor/backend/backend.h>
+#include <ebb/tensor/cpu/runtime/parallel.h>
+#include <ebb/tensor/tensor.h>
 
 #include <cmath>
 #include <cstdint>

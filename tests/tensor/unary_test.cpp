@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
+#include <ebb/tensor/ops/layout.h>
 #include <ebb/tensor/threads.h>
-#include <ebb/tensor/layout.h>
 
 #include <cmath>
 

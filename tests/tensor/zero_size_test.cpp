@@ -1,5 +1,6 @@
 // Every operation with a size of 0 (or 1, where a spread over it has no meaning): refused, or the
-// shape, value and gradients that PyTorch 2.x has, all inputs being ones (tests/interop/zero_sizes.py).
+// shape, value and gradients that PyTorch 2.x has, all inputs being ones
+// (tests/interop/zero_sizes.py).
 #include <doctest/doctest.h>
 #include <ebb/autograd/ops.h>
 

@@ -1,9 +1,9 @@
 // parallel_for, and what a program around the library may rely on.
 #include <doctest/doctest.h>
-#include <ebb/tensor/cpu/environment.h>
-#include <ebb/tensor/cpu/scratch.h>
-#include <ebb/tensor/cpu/threads.h>
-#include <ebb/tensor/pointwise.h>
+#include <ebb/tensor/cpu/runtime/environment.h>
+#include <ebb/tensor/cpu/runtime/parallel.h>
+#include <ebb/tensor/cpu/runtime/scratch.h>
+#include <ebb/tensor/ops/pointwise.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

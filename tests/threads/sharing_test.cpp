@@ -2,20 +2,20 @@
 // are those of the same work alone.
 #include <doctest/doctest.h>
 #include <ebb/autograd/ops.h>
+#include <ebb/diffusion/models/tutorial_unet.h>
 #include <ebb/diffusion/samplers/samplers.h>
-#include <ebb/diffusion/schedule.h>
-#include <ebb/diffusion/tutorial_unet.h>
-#include <ebb/nn/optim.h>
-#include <ebb/nn/safetensors.h>
+#include <ebb/diffusion/schedules/schedule.h>
+#include <ebb/nn/optim/optimizer.h>
+#include <ebb/tensor/io/safetensors.h>
+#include <ebb/tensor/ops/symmetric_eigen.h>
 #include <ebb/tensor/threads.h>
-#include <ebb/tensor/symmetric_eigen.h>
 #include <ebb/tensor/weight_cache.h>
 
 #include <atomic>
 #include <functional>
 #include <thread>
 
-#include "tests/nn/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 using namespace ebb;
 

@@ -1,0 +1,117 @@
+#include <ebb/apps/evaluation/judge.h>
+#include <ebb/apps/system/console.h>
+#include <ebb/apps/system/progress.h>
+#include <ebb/tensor/io/safetensors.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+namespace ebb::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* judge_kind = "classifier";
+constexpr std::int64_t judge_batch = 128;
+constexpr std::uint64_t judge_seed = 1;
+
+// Everything that fixes the judge's bits but the pixels themselves.
+std::string description(const DatasetOptions& options, const Dataset& train, std::int64_t steps) {
+  const DatasetInfo& info = train.info();
+  const bool is_folder = fs::is_directory(options.data);
+  std::error_code error;
+  return nlohmann::json{
+      {"data", is_folder ? fs::weakly_canonical(options.data, error).string() : options.data},
+      {"folder", options.folder},
+      {"image", {info.height, info.width, info.channels}},
+      {"classes", info.class_names},
+      {"images", train.size()},
+      {"steps", steps}}
+      .dump();
+}
+
+// "judge-shapes-32x32x3.safetensors"; for a folder its own name and a mark of where it is.
+std::string file_name(const DatasetOptions& options, const Dataset& train) {
+  const DatasetInfo& info = train.info();
+  std::string name = options.data;
+  if (fs::is_directory(options.data)) {
+    std::error_code error;
+    const fs::path path = fs::weakly_canonical(options.data, error);
+    std::uint64_t mark = 14695981039346656037U;  // FNV-1a
+    for (const char c : path.string())
+      mark = (mark ^ static_cast<std::uint8_t>(c)) * 1099511628211U;
+    name = fmt::format("{}-{:08x}", path.filename().string(), mark >> 32);
+  }
+  return fmt::format("judge-{}-{}x{}x{}.safetensors", name, info.height, info.width, info.channels);
+}
+
+void train_judge(Classifier& classifier, const Dataset& data, std::int64_t steps) {
+  Trainer trainer(named_parameters(classifier),
+                  classification_objective(classifier, /*flip=*/false), {.seed = judge_seed});
+  DataOrder order(data.size(), judge_batch, judge_seed);
+  Progress progress("judge", "images");
+  for (std::int64_t step = 0; step < steps; ++step) {
+    const double done = static_cast<double>(step) / static_cast<double>(steps);
+    const StepReport report = trainer.step(data.batch(order.indices(step)), done);
+    progress.update(done, step * judge_batch, fmt::format("loss {:.4f}", report.loss));
+  }
+}
+
+// Whether the file is there, whole and what `wanted` says.
+bool load_judge(Classifier& classifier, const std::string& file, const std::string& wanted) {
+  if (!fs::exists(file)) return false;
+  try {
+    Safetensors kept = read_safetensors(file);
+    check(kept.metadata["ebb.kind"] == judge_kind, "{}: it holds no classifier", file);
+    if (kept.metadata["ebb.judge"] != wanted) return false;
+    load_state_dict(classifier, kept.tensors);
+    return true;
+  } catch (const Error& error) {
+    note(fmt::format("{}; it is trained again", error.what()));
+    return false;
+  }
+}
+
+// The file's name, empty if it cannot be kept.
+std::string save_judge(Classifier& classifier, const std::string& file, const std::string& wanted) {
+  try {
+    std::error_code error;
+    fs::create_directories(fs::path(file).parent_path(), error);
+    write_safetensors(file, state_dict(classifier),
+                      {{"format", "pt"}, {"ebb.kind", judge_kind}, {"ebb.judge", wanted}});
+    return file;
+  } catch (const Error& error) {
+    note(fmt::format("the judge is not kept: {}", error.what()));
+    return {};
+  }
+}
+
+}  // namespace
+
+std::string default_cache() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache)
+    return std::string(cache) + "/ebb";
+  const char* home = std::getenv("HOME");
+  return std::string(home && *home ? home : ".") + "/.cache/ebb";
+}
+
+Judge open_judge(const DatasetOptions& data, const Dataset& train, const JudgeOptions& options) {
+  PhiloxGenerator generator(judge_seed);
+  const bool has_classes = train.classes() >= 2;
+  Judge judge{
+      Classifier(train.info().channels, std::max<std::int64_t>(2, train.classes()), generator),
+      options.cache + "/" + file_name(data, train), has_classes};
+  if (!has_classes) {
+    note("images without classes: they are judged by the features of an untrained network");
+    return judge;
+  }
+  const std::string wanted = description(data, train, options.steps);
+  if (load_judge(judge.classifier, judge.file, wanted)) return judge;
+  train_judge(judge.classifier, train, options.steps);
+  judge.file = save_judge(judge.classifier, judge.file, wanted);
+  return judge;
+}
+
+}  // namespace ebb::apps

@@ -1,0 +1,83 @@
+#include <ebb/apps/runs/memory_forecast.h>
+#include <ebb/apps/system/memory.h>
+#include <ebb/tensor/storage.h>
+#include <ebb/tensor/weight_cache.h>
+
+#include <algorithm>
+
+namespace ebb::apps {
+namespace {
+
+constexpr std::int64_t most_pixels = 4096, least_side = 32;
+// Bytes that kernels work in.
+constexpr double blocks_of_threads = 8e6;
+// Images that a multistep sampler keeps, with x, its noise and what the network said.
+constexpr double images_of_sampler = 10;
+
+// Images of the run's size, or small square ones that the network can take.
+Tensor small_images(const RunConfig& config, std::int64_t count) {
+  const DatasetInfo& image = config.image;
+  if (image.height * image.width <= most_pixels)
+    return Tensor::zeros({count, image.height, image.width, image.channels});
+  const std::int64_t factor =
+      config.model == "unet" ? config.unet.patch_size << (config.unet.block_out_channels.size() - 1)
+                             : least_side;
+  const std::int64_t side = (least_side + factor - 1) / factor * factor;
+  return Tensor::zeros({count, side, side, image.channels});
+}
+
+Tensor first_class(const Model& model, const Tensor& images) {
+  return model.num_classes() > 0 ? Tensor::zeros({images.size(0)}, DType::int64) : Tensor();
+}
+
+// What `work` takes from the system for one and for two images.
+template <class Work>
+MemoryForecast measure(const RunConfig& config, const Work& work) {
+  double taken[2], pixels = 0;
+  for (const std::int64_t count : {1, 2}) {
+    release_cached_storage(Device::cpu);
+    const StorageStatistics before = storage_statistics(Device::cpu);
+    const Tensor images = small_images(config, count);
+    pixels = static_cast<double>(images.size(1) * images.size(2));
+    work(images);
+    const StorageStatistics after = storage_statistics(Device::cpu);
+    taken[count - 1] = static_cast<double>(after.bytes_live + after.bytes_cached) -
+                       static_cast<double>(before.bytes_live);
+  }
+  release_cached_storage(Device::cpu);
+  const double per_image = std::max(0.0, taken[1] - taken[0]);
+  const auto all_pixels = static_cast<double>(config.image.height * config.image.width);
+  return {std::max(0.0, taken[0] - per_image), per_image * all_pixels / pixels};
+}
+
+}  // namespace
+
+MemoryForecast training_memory(const RunConfig& config) {
+  const double held = resident_memory();
+  const std::unique_ptr<Model> model = make_model(config);
+  const LossFunction loss = diffusion_objective(*model, make_path(config), config.objective);
+  const std::vector<NamedParameter> parameters = named_parameters(*model);
+  MemoryForecast forecast = measure(config, [&](const Tensor& images) {
+    loss({images, first_class(*model, images)}, {.batch_size = images.size(0)}).backward();
+    for (const NamedParameter& p : parameters) Variable(p.variable).zero_grad();
+  });
+  forecast.fixed += held + blocks_of_threads;
+  return forecast;
+}
+
+MemoryForecast sampling_memory(const Model& model, const RunConfig& config) {
+  const double held = resident_memory();
+  MemoryForecast forecast = measure(config, [&](const Tensor& images) {
+    const NoGrad no_grad;
+    WeightCache weights;
+    const WeightCache::Scope scope(weights);
+    model(images, Tensor::zeros({images.size(0)}), first_class(model, images));
+  });
+  const DatasetInfo& image = config.image;
+  forecast.fixed += held + blocks_of_threads;
+  forecast.per_image +=
+      images_of_sampler * 4.0 * static_cast<double>(image.height * image.width * image.channels);
+  return forecast;
+}
+
+}  // namespace ebb::apps

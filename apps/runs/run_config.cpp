@@ -1,0 +1,227 @@
+#include <ebb/apps/runs/run_config.h>
+#include <ebb/apps/runs/unet2d_json.h>
+#include <ebb/apps/system/console.h>
+#include <ebb/apps/system/json_reader.h>
+#include <ebb/apps/system/memory.h>
+#include <ebb/diffusion/models/tutorial_unet.h>
+#include <ebb/diffusion/schedules/schedule.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+namespace ebb::apps {
+namespace {
+
+using Json = nlohmann::json;
+
+const Names<Prediction> prediction_names{{"epsilon", Prediction::epsilon},
+                                         {"x0", Prediction::x0},
+                                         {"v", Prediction::v},
+                                         {"flow", Prediction::flow}};
+const Names<LossWeight::Kind> weight_names{{"simple", LossWeight::Kind::simple},
+                                           {"min_snr", LossWeight::Kind::min_snr},
+                                           {"p2", LossWeight::Kind::p2},
+                                           {"edm", LossWeight::Kind::edm}};
+
+template <class T>
+std::string_view name_in(const Names<T>& names, T value) {
+  for (const auto& [name, known] : names)
+    if (known == value) return name;
+  fail("a value without a name");
+}
+
+constexpr std::int64_t many = 1'000'000'000;
+constexpr double large = 1e30;
+
+Json to_json(const ObjectiveConfig& o) {
+  return {{"prediction", name_in(prediction_names, o.prediction)},
+          {"label_dropout", o.label_dropout},
+          {"stratified", o.stratified},
+          {"flip", o.flip}};
+}
+ObjectiveConfig objective_from(const JsonReader& j) {
+  ObjectiveConfig o;
+  o.prediction = j.choice("prediction", prediction_names);
+  o.label_dropout = j.number("label_dropout", 0, 1);
+  o.stratified = j.flag("stratified");
+  o.flip = j.flag("flip");
+  return o;
+}
+
+Json to_json(const LossWeight& w) {
+  return {{"kind", name_in(weight_names, w.kind)},
+          {"gamma", w.gamma},
+          {"k", w.k},
+          {"sigma_data", w.sigma_data}};
+}
+LossWeight weight_from(const JsonReader& j) {
+  return {.kind = j.choice("kind", weight_names),
+          .gamma = j.number("gamma", 0, large),
+          .k = j.number("k", 0, large),
+          .sigma_data = j.number("sigma_data", 0, large)};
+}
+
+Json to_json(const TrainingConfig& t) {
+  return {{"learning_rate", t.learning_rate},
+          {"warmup_steps", t.warmup_steps},
+          {"cosine", t.cosine},
+          {"last_learning_rate", t.last_learning_rate},
+          {"beta1", t.beta1},
+          {"beta2", t.beta2},
+          {"eps", t.eps},
+          {"weight_decay", t.weight_decay},
+          {"clip_norm", t.clip_norm},
+          {"ema_decay", t.ema_decay},
+          {"accumulation", t.accumulation},
+          {"seed", t.seed}};
+}
+TrainingConfig training_from(const JsonReader& j) {
+  TrainingConfig t;
+  t.learning_rate = j.number("learning_rate", 0, 10);
+  t.warmup_steps = j.integer("warmup_steps", 0, many);
+  t.cosine = j.flag("cosine");
+  t.last_learning_rate = j.number("last_learning_rate", 0, 1);
+  t.beta1 = j.number("beta1", 0, 1);
+  t.beta2 = j.number("beta2", 0, 1);
+  t.eps = j.number("eps", 0, 1);
+  t.weight_decay = j.number("weight_decay", 0, 10);
+  t.clip_norm = j.number("clip_norm", 0, large);
+  t.ema_decay = j.number("ema_decay", 0, 1);
+  t.accumulation = j.integer("accumulation", 1, many);
+  t.seed = j.seed("seed");
+  return t;
+}
+
+DatasetOptions data_from(const JsonReader& j) {
+  DatasetOptions d;
+  d.data = j.text("data");
+  d.folder = j.text("folder");
+  d.size = j.integer("size", 0, 65536);
+  d.channels = j.integer("channels", 0, 4);
+  return d;
+}
+DatasetInfo image_from(const JsonReader& j) {
+  return {j.integer("height", 1, 65536), j.integer("width", 1, 65536),
+          j.integer("channels", 1, 4096), j.texts("class_names")};
+}
+
+}  // namespace
+
+Json to_json(const RunConfig& config) {
+  Json model{{"name", config.model}};
+  if (config.model == "unet")
+    model["unet"] = unet2d_config_to_json(config.unet);
+  else
+    model["time_features"] = config.time_features;
+  const DatasetOptions& data = config.data;
+  const DatasetInfo& image = config.image;
+  return {{"ebb", EBB_VERSION},
+          {"data",
+           {{"data", data.data},
+            {"folder", data.folder},
+            {"size", data.size},
+            {"channels", data.channels}}},
+          {"image",
+           {{"height", image.height},
+            {"width", image.width},
+            {"channels", image.channels},
+            {"class_names", image.class_names}}},
+          {"model", model},
+          {"schedule", config.schedule},
+          {"timesteps", config.timesteps},
+          {"zero_terminal_snr", config.zero_terminal_snr},
+          {"shift", config.shift},
+          {"objective", to_json(config.objective)},
+          {"loss_weight", to_json(config.objective.weight)},
+          {"training", to_json(config.training)},
+          {"batch", config.batch}};
+}
+
+RunConfig run_config_from_json(const Json& json) {
+  const JsonReader j(json);
+  RunConfig config;
+  config.data = data_from(j.object("data"));
+  config.image = image_from(j.object("image"));
+  const JsonReader model = j.object("model");
+  config.model = model.text("name");
+  if (config.model == "unet")
+    config.unet = unet2d_config_from_json(json["model"].value("unet", Json()));
+  else
+    config.time_features = model.integer("time_features", 0, 65536);
+  config.schedule = j.text("schedule");
+  const std::vector<std::string> schedules = usable_schedules();
+  check(std::find(schedules.begin(), schedules.end(), config.schedule) != schedules.end(),
+        "schedule is {}; one of {} is needed", config.schedule, fmt::join(schedules, ", "));
+  config.timesteps = j.integer("timesteps", 1, 100'000);
+  config.zero_terminal_snr = j.flag("zero_terminal_snr", false);
+  config.shift = j.number("shift", 1e-6, 1e6, 1.0);
+  config.objective = objective_from(j.object("objective"));
+  if (j.has("loss_weight")) config.objective.weight = weight_from(j.object("loss_weight"));
+  config.training = training_from(j.object("training"));
+  config.batch = j.integer("batch", 1, 1'000'000);
+  return config;
+}
+
+std::unique_ptr<Model> make_model(const RunConfig& config) {
+  PhiloxGenerator generator(config.training.seed);
+  const auto classes = static_cast<std::int64_t>(config.image.class_names.size());
+  if (config.model == "unet") {
+    // Weights, their gradients, average and the optimizer's two: five of each.
+    check_memory("the model", 5 * 4 * parameter_bound(config.unet));
+    const std::int64_t factor = config.unet.patch_size
+                                << (config.unet.block_out_channels.size() - 1);
+    check_usage(config.image.height % factor == 0 && config.image.width % factor == 0,
+                "unet: {} x {} pixels are no multiple of {}; resize them with --size",
+                config.image.height, config.image.width, factor);
+    auto model = std::make_unique<UNet2D>(config.unet, generator);
+    model->zero_last_layers();
+    return model;
+  }
+  const TutorialUNetOptions options{config.image.channels, config.time_features, {}};
+  if (config.model == "simple") return std::make_unique<SimpleUNet>(options, generator);
+  check_usage(config.model == "conditional", "no model '{}'; give one of {}", config.model,
+              model_names);
+  check_usage(classes > 0, "conditional: the data set has no classes; use --model simple");
+  return std::make_unique<ConditionalUNet>(classes, options, generator);
+}
+
+std::vector<std::string> usable_schedules() {
+  std::vector<std::string> names = schedule_names();
+  names.emplace_back("flow");
+  return names;
+}
+
+double parse_shift(const std::string& text, const RunConfig& config) {
+  if (text == "dynamic") {
+    const std::int64_t patch = config.model == "unet" ? config.unet.patch_size : 1;
+    return dynamic_shift((config.image.height / patch) * (config.image.width / patch));
+  }
+  double shift = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), shift);
+  check_usage(
+      error == std::errc() && end == text.data() + text.size() && shift > 0 && std::isfinite(shift),
+      "--shift {}: give a number above 0, or dynamic", text);
+  return shift;
+}
+
+Path make_path(const RunConfig& config) {
+  const Prediction prediction = config.objective.prediction;
+  check_usage(
+      config.schedule != "flow" || prediction == Prediction::flow || prediction == Prediction::v,
+      "--schedule flow: pure noise at its end says nothing of {}; give --prediction flow",
+      name_in(prediction_names, prediction));
+  check_usage(config.schedule == "flow" || config.shift == 1,
+              "--shift {}: schedule {} has none; only flow does", config.shift, config.schedule);
+  check_usage(!config.zero_terminal_snr || config.schedule != "flow",
+              "--zero-terminal-snr: schedule flow ends in pure noise as it is; leave it out");
+  check_usage(!config.zero_terminal_snr || prediction != Prediction::epsilon,
+              "--zero-terminal-snr: pure noise at its end says nothing of epsilon; give "
+              "--prediction v");
+  if (config.schedule == "flow")
+    return Path::flow(config.shift, static_cast<double>(config.timesteps));
+  const std::vector<double> table = alphas_cumprod_named(config.schedule, config.timesteps);
+  return Path::discrete(config.zero_terminal_snr ? zero_terminal_snr(table) : table);
+}
+
+}  // namespace ebb::apps

@@ -1,0 +1,51 @@
+// What a training run is: config.json in its folder. Everything that fixes its bits is here.
+#pragma once
+
+#include <ebb/apps/data/dataset.h>
+#include <ebb/diffusion/losses/objective.h>
+#include <ebb/diffusion/models/unet2d_config.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace ebb::apps {
+
+struct RunConfig {
+  DatasetOptions data;
+  DatasetInfo image;  // of the data set; sampling needs no more of it
+
+  std::string model = "unet";      // model_names
+  UNet2DConfig unet;               // for unet
+  std::int64_t time_features = 0;  // for the tutorial's two: 0 is the tutorial's plain t
+
+  // A schedule's name (diffusion/schedules/schedule.h), or "flow" for the straight path.
+  std::string schedule = "cosine";
+  std::int64_t timesteps = 1000;
+  bool zero_terminal_snr = false;  // of a table (diffusion/schedules/schedule.h)
+  double shift = 1;                // of flow (diffusion/schedules/path.h)
+  ObjectiveConfig objective;
+
+  TrainingConfig training;
+  std::int64_t batch = 64;
+};
+
+inline constexpr std::string_view model_names = "unet, simple, conditional";
+
+// A value that is missing, of the wrong type or out of range is an Error that names it.
+nlohmann::json to_json(const RunConfig& config);
+RunConfig run_config_from_json(const nlohmann::json& json);
+
+// The network, with parameters drawn from training.seed. A name that is not in model_names, and
+// images that the network cannot take, are an Error.
+std::unique_ptr<Model> make_model(const RunConfig& config);
+// An Error for a prediction that the schedule leaves undefined.
+Path make_path(const RunConfig& config);
+// A flow's shift as the command line gives it: a number above 0, or "dynamic", by the tokens that
+// the network sees of an image; else a UsageError.
+double parse_shift(const std::string& text, const RunConfig& config);
+// What RunConfig::schedule can be.
+std::vector<std::string> usable_schedules();
+
+}  // namespace ebb::apps

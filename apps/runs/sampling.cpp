@@ -1,0 +1,163 @@
+#include <ebb/apps/runs/memory_forecast.h>
+#include <ebb/apps/runs/sampling.h>
+#include <ebb/apps/system/console.h>
+#include <ebb/apps/system/memory.h>
+#include <ebb/diffusion/guidance/guidance.h>
+#include <ebb/tensor/ops/layout.h>
+#include <ebb/tensor/ops/pointwise.h>
+#include <ebb/tensor/weight_cache.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <numeric>
+#include <sstream>
+
+namespace ebb::apps {
+namespace {
+
+// `count` labels in turn, from that of sample `first`.
+Tensor labels_from(const std::vector<std::int64_t>& labels, std::int64_t first,
+                   std::int64_t count) {
+  std::vector<std::int64_t> result;
+  for (std::int64_t i = first; i < first + count; ++i) result.push_back(label_of(labels, i));
+  return Tensor::from(result);
+}
+
+Predictor predictor(const Model& model, const SampleRequest& request, std::int64_t first,
+                    std::int64_t count) {
+  const ConditionalPredictor conditional = [&model](const Tensor& x, const Level& level,
+                                                    const Tensor& labels) {
+    const NoGrad no_grad;
+    return model(x, times_of(level, x), labels).value();
+  };
+  if (request.labels.empty())
+    return [conditional](const Tensor& x, const Level& level) { return conditional(x, level, {}); };
+  CfgOptions options;
+  options.rescale = request.guidance_rescale;
+  if (!request.negative_labels.empty())
+    options.negative_labels = labels_from(request.negative_labels, first, count);
+  GuidanceScale scale = [w = request.guidance](const Level&) { return w; };
+  if (request.guidance_interval) {
+    const auto [low, high] = *request.guidance_interval;
+    scale = interval_scale(scale, low, high);
+  }
+  return classifier_free(conditional, labels_from(request.labels, first, count),
+                         model.num_classes(), scale, options);
+}
+
+std::int64_t parse_number(const std::string& text, const std::string& all, std::int64_t classes) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  check_usage(error == std::errc() && end == text.data() + text.size() && !text.empty(),
+              "classes '{}': '{}' is no number; give for example 0-9 or 3,5", all, text);
+  check_usage(value >= 0 && value < classes, "classes '{}': {} is out of range; give 0 to {}", all,
+              value, classes - 1);
+  return value;
+}
+
+}  // namespace
+
+std::int64_t label_of(const std::vector<std::int64_t>& labels, std::int64_t i) {
+  return labels[static_cast<std::size_t>(i) % labels.size()];
+}
+
+std::vector<std::int64_t> parse_classes(const std::string& text, std::int64_t classes) {
+  check_usage(classes > 0, "classes '{}': this model has no classes; leave --classes out", text);
+  std::vector<std::int64_t> result;
+  if (text == "all") {
+    result.resize(static_cast<std::size_t>(classes));
+    std::iota(result.begin(), result.end(), 0);
+    return result;
+  }
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const std::size_t dash = part.find('-', 1);
+    const std::int64_t first = parse_number(part.substr(0, dash), text, classes);
+    const std::int64_t last =
+        dash == std::string::npos ? first : parse_number(part.substr(dash + 1), text, classes);
+    check_usage(first <= last, "classes '{}': {} is above {}; exchange them", text, first, last);
+    for (std::int64_t c = first; c <= last; ++c) result.push_back(c);
+  }
+  check_usage(!result.empty(), "classes '{}': none; give for example 0-9", text);
+  return result;
+}
+
+namespace {
+
+// The times of its steps; an Error for a request that cannot be meant.
+TimeGrid checked_grid(const Model& model, const Path& path, const SampleRequest& request) {
+  check_usage(request.count >= 1 && request.batch >= 1,
+              "{} samples in batches of {}; give 1 or more", request.count, request.batch);
+  check_usage(std::isfinite(request.guidance), "guidance {}: give a finite number",
+              request.guidance);
+  check_usage(request.labels.empty() || request.guidance == 1 || model.has_null_class(),
+              "--guidance {}: this model was trained without a null class, so there is nothing to "
+              "guide from; give --guidance 1",
+              request.guidance);
+  TimeGridOptions options = request.grid;
+  options.spacing =
+      request.spacing.value_or(find_sampler(request.sampler, request.settings).spacing);
+  return make_grid(path, request.steps, options);
+}
+
+}  // namespace
+
+BatchPlan plan_batches(const Model& model, const RunConfig& config, const SampleRequest& request) {
+  checked_grid(model, make_path(config), request);
+  const std::int64_t wanted = std::min(request.batch, request.count);
+  const std::int64_t runs = request.labels.empty() || request.guidance == 1 ? 1 : 2;
+  const MemoryForecast forecast = sampling_memory(model, config);
+  check_memory("drawing one image", forecast.of(runs),
+               "free some, or train a smaller --preset or --size");
+  BatchPlan plan{wanted, forecast.of(runs * wanted), forecast.of(runs * wanted)};
+  while (plan.bytes > memory_limit()) {
+    plan.batch -= (plan.batch + 7) / 8;
+    plan.bytes = forecast.of(runs * plan.batch);
+  }
+  return plan;
+}
+
+void draw_each(const Model& model, const RunConfig& config, const SampleRequest& request,
+               const SampleSink& sink, const SamplingObserver& observer) {
+  const Path path = make_path(config);
+  const TimeGrid grid = checked_grid(model, path, request);
+  WeightCache weights;
+  const WeightCache::Scope scope(weights);
+  const BatchPlan plan = plan_batches(model, config, request);
+  for (std::int64_t first = 0; first < request.count; first += plan.batch) {
+    const std::int64_t count = std::min(plan.batch, request.count - first);
+    const std::int64_t index = request.first_index + first;
+    const Denoiser denoiser = make_denoiser(predictor(model, request, first, count),
+                                            config.objective.prediction, {request.clip});
+    Observer observe;
+    if (observer) observe = [&](const StepView& view) { observer({first, request.count, view}); };
+    const Tensor start = start_noise(
+        grid[0], {count, config.image.height, config.image.width, config.image.channels},
+        request.seed, index);
+    const Sampling sampling{denoiser, path, grid, philox_noise(request.seed, index), observe};
+    const Tensor images = request.drawing
+                              ? request.drawing(sampling, start, first)
+                              : run_sampler(request.sampler, sampling, start, request.settings);
+    check(
+        all_finite(images),
+        "sampler {}, {} steps, guidance {}: images {} to {} are not finite; give more steps, less "
+        "guidance or another sampler",
+        request.sampler, request.steps, request.guidance, index, index + count - 1);
+    sink(images);
+  }
+}
+
+Tensor draw_samples(const Model& model, const RunConfig& config, const SampleRequest& request,
+                    const SamplingObserver& observer) {
+  const DatasetInfo& image = config.image;
+  const double bytes = 4.0 * static_cast<double>(image.height * image.width * image.channels);
+  check_memory(fmt::format("{} samples at once", request.count),
+               2 * bytes * static_cast<double>(request.count));
+  std::vector<Tensor> parts;
+  draw_each(
+      model, config, request, [&](const Tensor& images) { parts.push_back(images); }, observer);
+  return cat(parts, 0);
+}
+
+}  // namespace ebb::apps

@@ -1,0 +1,70 @@
+// Images from a trained network.
+#pragma once
+
+#include <ebb/apps/runs/run_config.h>
+#include <ebb/diffusion/samplers/registry.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ebb::apps {
+
+// How a batch comes from its start; `first` is the number of its first sample. Without one the
+// sampler runs.
+using Drawing = std::function<Tensor(const Sampling& sampling, Tensor start, std::int64_t first)>;
+
+struct SampleRequest {
+  std::string sampler = "ddim";
+  std::int64_t steps = 50;
+  std::optional<Spacing> spacing = {};  // else the sampler's usual one
+  TimeGridOptions grid = {};            // but for the spacing
+  SamplerSettings settings = {};
+  double guidance = 1;  // 1: the classes as they are; 0: none
+  double guidance_rescale = 0;
+  // sigma / alpha, low to high, where samples are guided.
+  std::optional<std::pair<double, double>> guidance_interval = {};
+  // Class i of what sample i moves away from, in turn as `labels`; empty: no class.
+  std::vector<std::int64_t> negative_labels = {};
+  Clip clip = {Clip::Kind::range};
+  std::uint64_t seed = 0;
+  std::int64_t count = 1;
+  std::vector<std::int64_t> labels = {};  // sample i has labels[i mod size]; empty: no class
+  std::int64_t first_index = 0;           // the index of the first sample
+  std::int64_t batch = 64;
+  Drawing drawing = {};
+};
+
+// What an observer of draw_samples sees: a batch's step, and where the batch is.
+struct SamplingView {
+  std::int64_t first, count;  // samples of this batch; of all
+  const StepView& step;
+};
+using SamplingObserver = std::function<void(const SamplingView&)>;
+
+// Samples at once: request.batch, or as many as there is memory for; an Error where there is none
+// for one.
+struct BatchPlan {
+  std::int64_t batch;
+  double bytes, wanted_bytes;  // of memory, about: with `batch`, with request.batch
+};
+BatchPlan plan_batches(const Model& model, const RunConfig& config, const SampleRequest& request);
+
+// Gives images (n, H, W, C) float32, not clamped, batch by batch (plan_batches) to
+// `sink`. Image i is a function of
+// the weights, the request and (seed, first_index + i) alone, whatever the batch.
+using SampleSink = std::function<void(const Tensor& images)>;
+void draw_each(const Model& model, const RunConfig& config, const SampleRequest& request,
+               const SampleSink& sink, const SamplingObserver& observer = {});
+// All of them, (count, H, W, C).
+Tensor draw_samples(const Model& model, const RunConfig& config, const SampleRequest& request,
+                    const SamplingObserver& observer = {});
+
+// The class of sample i where `labels` are given in turn.
+std::int64_t label_of(const std::vector<std::int64_t>& labels, std::int64_t i);
+
+// "0-9", "3,5,7-8", "all": class numbers in order. An Error unless all lie in [0, classes).
+std::vector<std::int64_t> parse_classes(const std::string& text, std::int64_t classes);
+
+}  // namespace ebb::apps

@@ -1,0 +1,31 @@
+#include <ebb/diffusion/guidance/guidance.h>
+#include <ebb/diffusion/losses/objective.h>
+#include <ebb/diffusion/schedules/training_times.h>
+
+namespace ebb {
+
+LossFunction diffusion_objective(const Model& model, const Path& path,
+                                 const ObjectiveConfig& config) {
+  check(config.label_dropout >= 0 && config.label_dropout <= 1,
+        "objective: label_dropout is {}; it must lie in [0, 1]", config.label_dropout);
+  return [&model, path, config](const Batch& batch, const StepDraws& draws) {
+    const Tensor x0 = config.flip ? flip_half(batch.images, draws) : batch.images;
+    const std::int64_t count = x0.size(0);
+    const Tensor u = philox_uniform({count}, draws.address(Purpose::timestep), DType::float64);
+    const Tensor t = uniform_times(
+        path, config.stratified ? stratified(u, draws.first_sample, draws.batch_size) : u);
+    const Tensor eps = philox_normal(x0.shape(), draws.address(Purpose::noise)).to(x0.device());
+    Tensor labels;
+    if (model.num_classes() > 0 && batch.labels.defined())
+      labels =
+          drop_labels(batch.labels, philox_uniform({count}, draws.address(Purpose::label_drop)),
+                      config.label_dropout, model.num_classes());
+    const Variable output =
+        model(add_noise(path, x0, eps, t), t.to(DType::float32).to(x0.device()), labels);
+    const Tensor target = prediction_target(config.prediction, path, x0, eps, t);
+    if (config.weight.kind == LossWeight::Kind::simple) return weighted_mse(output, target);
+    return weighted_mse(output, target, loss_weights(config.weight, config.prediction, path, t));
+  };
+}
+
+}  // namespace ebb

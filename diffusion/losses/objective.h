@@ -1,0 +1,27 @@
+// The loss that a denoising network is trained by (Ho et al. 2020, alg. 1): a time and noise for
+// every image, the network's prediction at the noised image, its weighted squared error.
+#pragma once
+
+#include <ebb/diffusion/losses/loss.h>
+#include <ebb/diffusion/models/model.h>
+#include <ebb/nn/training/trainer.h>
+
+namespace ebb {
+
+struct ObjectiveConfig {
+  Prediction prediction = Prediction::v;
+  // A label becomes the null class with this probability, so that the network also learns the
+  // images without classes (Ho & Salimans 2022, alg. 1). Only for models with classes.
+  double label_dropout = 0.1;
+  // Times of a batch: one uniform draw in each of N equal parts of the path instead of N
+  // independent ones (Kingma et al. 2021, app. I.1).
+  bool stratified = true;
+  LossWeight weight = {};  // how much each time counts (loss.h)
+  bool flip = false;       // mirrors half of the images left to right
+};
+
+// `model` must outlive the result.
+LossFunction diffusion_objective(const Model& model, const Path& path,
+                                 const ObjectiveConfig& config = {});
+
+}  // namespace ebb

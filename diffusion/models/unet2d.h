@@ -1,0 +1,54 @@
+// UNet2D: the U-Net of Ho et al. 2020 and Nichol & Dhariwal 2021 as Hugging Face diffusers builds
+// it (UNet2DModel), with its parameter names and layouts, so that weights go both ways.
+//
+//   x -- stem -- conv_in -- down_blocks -- mid_block -- up_blocks -- norm, silu, conv_out -- stem
+//                             |      \________________/     |
+//                             |_____________________________|     skips, channels side by side
+//
+// t -> sinusoids -> time_embedding (two Linear), plus a learned row for the class, goes into every
+// residual block.
+#pragma once
+
+#include <ebb/diffusion/models/model.h>
+#include <ebb/diffusion/models/unet2d_blocks.h>
+
+namespace ebb {
+
+class UNet2D final : public Model {
+ public:
+  // Parameters are drawn from `generator` as PyTorch initialises its layers. An Error if
+  // check_config(config) is one.
+  UNet2D(const UNet2DConfig& config, Generator& generator);
+
+  // H and W must be multiples of patch_size 2^(levels - 1).
+  Variable operator()(const Variable& x, const Tensor& t, const Tensor& labels) const override;
+  void visit(Visitor& visitor) override;
+  // num_class_embeds, less the null class.
+  std::int64_t num_classes() const override;
+  bool has_null_class() const override { return config_.null_class; }
+  const UNet2DConfig& config() const { return config_; }
+
+  // Zeroes the last layer of every residual branch and of the network, so that training starts
+  // from the identity of each block (Goyal et al. 2017; Ho et al. 2020).
+  void zero_last_layers();
+
+ private:
+  Variable embed(const Tensor& t, const Tensor& labels) const;
+
+  UNet2DConfig config_;
+  BlockOptions options_;
+  Conv2d conv_in_;
+  Linear time_linear_1_, time_linear_2_;
+  std::optional<Embedding> class_embedding_;
+  std::vector<DownBlock> down_blocks_;
+  std::optional<MidBlock> mid_block_;
+  std::vector<UpBlock> up_blocks_;
+  GroupNorm conv_norm_out_;
+  Conv2d conv_out_;
+};
+
+// diffusers' older names of attention weights (query, key, value, proj_attn) to today's; others
+// stay.
+std::vector<NamedTensor> modern_names(std::vector<NamedTensor> tensors);
+
+}  // namespace ebb

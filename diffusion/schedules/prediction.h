@@ -1,0 +1,58 @@
+// What a model predicts of x_t = alpha x_0 + sigma eps, and how to read one from another.
+//
+//   epsilon  eps                   (Ho et al. 2020)
+//   x0       x_0
+//   v        alpha eps - sigma x_0 (Salimans & Ho 2022, app. D)
+//   flow     eps - x_0             (Liu et al. 2023: the velocity of the straight path)
+#pragma once
+
+#include <ebb/diffusion/schedules/path.h>
+#include <ebb/tensor/tensor.h>
+
+#include <string_view>
+
+namespace ebb {
+
+enum class Prediction : std::uint8_t { epsilon, x0, v, flow };
+std::string_view name_of(Prediction prediction);
+Prediction parse_prediction(std::string_view name);  // an unknown name is an Error
+
+// Both ends of x: x = alpha x0 + sigma eps.
+struct Ends {
+  Tensor x0, eps;
+};
+// From a model's output at x. epsilon at alpha = 0 and x0 at sigma = 0 are an Error: there the
+// output says nothing about the other end.
+Ends ends_of(Prediction prediction, const Tensor& x, const Tensor& output, const Level& level);
+// What the model should have said.
+Tensor output_of(Prediction prediction, const Ends& ends, const Level& level);
+Tensor convert(Prediction from, Prediction to, const Tensor& x, const Tensor& output,
+               const Level& level);
+
+// The levels at times t (N) of any dtype, one for each sample of x (N, ...). A time outside the
+// path is an Error; but an end of the path as float32 rounds it is that end.
+std::vector<Level> levels_of(std::string_view operation, const Path& path, const Tensor& x,
+                             const Tensor& t);
+// The forward process with a time of its own for each sample: alpha(t_n) x0[n] + sigma(t_n) eps[n]
+// (Ho et al. 2020, eq. 4). x0 and eps (N, ...), t (N) as above.
+Tensor add_noise(const Path& path, const Tensor& x0, const Tensor& eps, const Tensor& t);
+// The training target, with a time for each sample as above.
+Tensor prediction_target(Prediction prediction, const Path& path, const Tensor& x0,
+                         const Tensor& eps, const Tensor& t);
+// (N, 1, ..., 1), of x's dtype and device: one number for each sample, ready to broadcast on x.
+Tensor per_sample(const std::vector<double>& values, const Tensor& x);
+
+// x_0 brought into the range of the data.
+struct Clip {
+  enum class Kind : std::uint8_t { none, range, dynamic };
+  Kind kind = Kind::none;
+  double range = 1;  // range: clamp to [-range, range]
+  // dynamic (Saharia et al. 2022, sec. 2.3): s = the percentile of |x_0| of each sample, held in
+  // [1, maximum]; clamp to [-s, s], then divide by s.
+  double percentile = 0.995, maximum = 1;
+  // eps follows the clipped x_0, so that x = alpha x_0 + sigma eps still holds.
+  bool rederive_epsilon = true;
+};
+Tensor clip_x0(const Tensor& x0, const Clip& clip);
+
+}  // namespace ebb

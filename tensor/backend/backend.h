@@ -1,0 +1,174 @@
+// The table of kernels of a device. The functions of tensor/ check shapes, allocate and dispatch
+// through it, and nobody else does. A kernel gets tensors on its own device, of matching dtypes
+// and checked shapes, and writes `out`, which is allocated and overlaps no input. An entry that a
+// device lacks is null: use() then throws an Error that names the operation and the device.
+#pragma once
+
+#include <ebb/tensor/float_state.h>
+#include <ebb/tensor/ops/conv.h>
+#include <ebb/tensor/ops/matmul.h>
+#include <ebb/tensor/ops/norm.h>
+#include <ebb/tensor/ops/optimizer_steps.h>
+#include <ebb/tensor/ops/pointwise.h>
+#include <ebb/tensor/ops/pool.h>
+#include <ebb/tensor/ops/reduce.h>
+#include <ebb/tensor/tensor.h>
+
+namespace ebb {
+
+// A tensor seen as (outer, n, inner); n is the dimension worked along.
+struct Along {
+  std::int64_t outer, n, inner;
+};
+
+// Where element i of a walk over some shape is: at offset + sum_d i[d] strides[d].
+struct View {
+  std::int64_t offset = 0;
+  std::array<std::int64_t, Shape::max_rank> strides{};
+};
+
+enum class Scan : std::uint8_t { sum, product };
+
+// x (samples, positions, channels); statistics over the positions and the channels / groups
+// neighbouring channels of a group.
+struct Groups {
+  std::int64_t samples, positions, channels, groups;
+};
+
+// Along one side of an image: output i is sum_k weight[k] x[source[k]], k from first[i] up to
+// first[i + 1].
+struct Taps {
+  std::vector<std::int64_t> first{0}, source;
+  std::vector<double> weight;
+};
+
+// Attention's heads in their tensors: row i of head h of item n begins at the element
+// first + n item + h head + i row.
+struct HeadRows {
+  std::int64_t first, item, head, row;
+};
+// q has rows of `depth` for each query, k for each key, v of `width` for each key, y for each
+// query.
+struct Heads {
+  std::int64_t items, heads, queries, keys, depth, width;
+  double scale;
+  HeadRows q, k, v, y;
+
+  std::int64_t count() const { return items * heads; }
+  // Where head `index`, counted over all items, begins.
+  std::int64_t begin(const HeadRows& rows, std::int64_t index) const {
+    return rows.first + index / heads * rows.item + index % heads * rows.head;
+  }
+};
+
+struct Kernels {
+  // Memory. `upload` and `download` copy from and to the host, `copy` within the device.
+  void* (*allocate)(std::size_t bytes) = nullptr;
+  void (*release)(void* memory) = nullptr;
+  void (*upload)(void* device, const void* host, std::size_t bytes) = nullptr;
+  void (*download)(void* host, const void* device, std::size_t bytes) = nullptr;
+  void (*copy)(void* to, const void* from, std::size_t bytes) = nullptr;
+
+  // Pointwise.
+  void (*fill)(Tensor& out, double value) = nullptr;
+  void (*cast)(const Tensor& x, Tensor& out) = nullptr;
+  // These five may write over an input of out's shape.
+  void (*unary)(Unary function, const Tensor& x, double a, double b, Tensor& out) = nullptr;
+  void (*unary_backward)(Unary function, const Tensor& grad, const Tensor& x, const Tensor& y,
+                         double a, double b, Tensor& out) = nullptr;
+  void (*binary)(Binary function, const Tensor& a, const Tensor& b, Tensor& out) = nullptr;
+  void (*where)(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& out) = nullptr;
+  void (*axpby)(double a, const Tensor& x, double b, const Tensor& y, Tensor& out) = nullptr;
+
+  // Along one dimension.
+  void (*reduce)(Reduction reduction, const Tensor& x, const Along& along, Tensor& out) = nullptr;
+  void (*argmax)(const Tensor& x, const Along& along, Tensor& out) = nullptr;
+  void (*scan)(Scan scan, const Tensor& x, const Along& along, Tensor& out) = nullptr;
+  void (*cumprod_backward)(const Tensor& grad, const Tensor& x, const Tensor& y, const Along& along,
+                           Tensor& out) = nullptr;
+  void (*softmax)(bool logarithm, const Tensor& x, const Along& along, Tensor& out) = nullptr;
+  void (*softmax_backward)(bool logarithm, const Tensor& grad, const Tensor& y, const Along& along,
+                           Tensor& out) = nullptr;
+  void (*sort)(const Tensor& x, const Along& along, Tensor& out) = nullptr;
+
+  // Layout. copy_view: element i of `walk` goes from one place to the other.
+  void (*copy_view)(const Tensor& x, const View& from, Tensor& out, const View& to,
+                    const Shape& walk) = nullptr;
+  // x (outer, n, inner), out (outer, k, inner), index addressed by `at` over out's sizes, its
+  // values in [0, n): out[o, j, i] = x[o, index[o, j, i], i]. The adjoint adds into x.
+  void (*gather)(const Tensor& x, const Along& along, const Tensor& index, const View& at,
+                 Tensor& out) = nullptr;
+  void (*scatter_add)(const Tensor& grad, const Along& along, const Tensor& index, const View& at,
+                      Tensor& x) = nullptr;
+
+  // Products of matrices. bmm: a and b of rank 3.
+  void (*bmm)(const Tensor& a, const Tensor& b, bool trans_a, bool trans_b, Tensor& out) = nullptr;
+  void (*linear)(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& out) = nullptr;
+  // a (n, n) float64, symmetric, of which the lower triangle is read: row j becomes the eigenvector
+  // of values[j].
+  void (*symmetric_eigen)(Tensor& a, Tensor& values) = nullptr;
+  // largest and totals (items, heads, queries). A gradient lies in its tensor as its operand does;
+  // the three tensors may be one.
+  void (*attention)(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
+                    Attended& out) = nullptr;
+  void (*attention_backward)(const Heads& heads, const Tensor& grad, const Tensor& q,
+                             const Tensor& k, const Tensor& v, const Attended& value,
+                             AttentionGradients& out) = nullptr;
+
+  // Normalisation (tensor/ops/norm.h). weight and bias may be undefined; then so are their gradients. They
+  // have groups.channels elements, or as many for each sample. out.x may be grad.
+  void (*group_norm)(const Tensor& x, const Groups& groups, const Tensor& weight,
+                     const Tensor& bias, double eps, bool silu, Normalized& out) = nullptr;
+  void (*group_norm_backward)(const Tensor& grad, const Tensor& x, const Groups& groups,
+                              const Tensor& weight, const Tensor& bias, const Tensor& mean,
+                              const Tensor& rstd, bool silu, NormGradients& out) = nullptr;
+
+  // Pooling and resizing (tensor/ops/pool.h).
+  void (*max_pool2d)(const Tensor& x, const Pool2dOptions& options, Tensor& out) = nullptr;
+  void (*max_pool2d_backward)(const Tensor& grad, const Tensor& x, const Pool2dOptions& options,
+                              Tensor& dx) = nullptr;  // dx starts as zeros
+  void (*resample)(const Tensor& x, const Taps& rows, const Taps& columns, Tensor& out) = nullptr;
+
+  // Convolutions: y from x; dx from dy, plus bias and activation (as a transposed convolution has
+  // them); dw, and db where it is defined.
+  void (*conv2d)(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                 const Conv2dOptions& options, Activation activation, Tensor& y) = nullptr;
+  void (*conv2d_backward_data)(const Tensor& dy, const Tensor& weight, const Tensor& bias,
+                               const Conv2dOptions& options, Activation activation,
+                               Tensor& dx) = nullptr;
+  void (*conv2d_backward_weights)(const Tensor& dy, const Tensor& x, const Conv2dOptions& options,
+                                  Tensor& dw, Tensor& db) = nullptr;
+  void (*sum_pixels)(const Tensor& dy, Tensor& db) = nullptr;  // over all but the last dimension
+  // The same past a relu with output y, in dy itself.
+  void (*relu_sum_pixels)(const Tensor& y, Tensor& dy, Tensor& db) = nullptr;
+
+  // Optimizers: one pass over all slots.
+  void (*adam_step)(std::vector<AdamSlot>& slots, const AdamRule& rule) = nullptr;
+  void (*sgd_step)(std::vector<SgdSlot>& slots, const SgdRule& rule) = nullptr;
+  double (*sum_of_squares)(const std::vector<Tensor>& tensors) = nullptr;
+};
+
+// The table of `device`; an Error says how to get it where it is not linked in.
+const Kernels& kernels(Device device);
+
+// A call of `entry` in kernels' floating-point mode; an Error where the device lacks it.
+//   use("softmax", device, kernels(device).softmax)(x, y);
+template <class Result, class... Parameters>
+auto use(std::string_view operation, Device device, Result (*entry)(Parameters...)) {
+  check(entry != nullptr, "{}: device {} has no kernel for it; move the operands to cpu", operation,
+        device);
+  return [entry](Parameters... parameters) -> Result {
+    const FloatState state;
+    return entry(static_cast<Parameters>(parameters)...);
+  };
+}
+
+namespace cpu {
+const Kernels& kernels();
+}
+namespace cuda {
+bool present();
+const Kernels& kernels();
+}  // namespace cuda
+
+}  // namespace ebb

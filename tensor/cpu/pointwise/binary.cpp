@@ -1,0 +1,231 @@
+// Functions of two and three tensors, with broadcasting: plain loops, compiled for every
+// instruction set.
+#include <ebb/tensor/cpu/runtime/simd.h>
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ebb/tensor/cpu/pointwise/binary.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// Highway's headers in this order.
+#include <ebb/tensor/cpu/common/strided_iterator.h>
+#include <ebb/tensor/cpu/runtime/parallel.h>
+#include <ebb/tensor/cpu/table.h>
+#include <ebb/tensor/scalar_math.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace ebb::cpu {
+namespace HWY_NAMESPACE {
+namespace {  // other files have functions of the same names
+
+using detail::Wrapping;
+
+struct Add {
+  template <class T>
+  static T of(T a, T b) {
+    return static_cast<T>(Wrapping<T>(a) + Wrapping<T>(b));
+  }
+};
+struct Sub {
+  template <class T>
+  static T of(T a, T b) {
+    return static_cast<T>(Wrapping<T>(a) - Wrapping<T>(b));
+  }
+};
+struct Mul {
+  template <class T>
+  static T of(T a, T b) {
+    return static_cast<T>(Wrapping<T>(a) * Wrapping<T>(b));
+  }
+};
+struct Div {
+  template <class T>
+  static T of(T a, T b) {
+    return a / b;
+  }
+};
+// A NaN on either side wins.
+struct Maximum {
+  template <class T>
+  static T of(T a, T b) {
+    return ((a > b) | (a != a)) ? a : b;
+  }
+};
+struct Minimum {
+  template <class T>
+  static T of(T a, T b) {
+    return ((a < b) | (a != a)) ? a : b;
+  }
+};
+struct Less {
+  template <class T>
+  static T of(T a, T b) {
+    return a < b ? T(1) : T(0);
+  }
+};
+struct Equal {
+  template <class T>
+  static T of(T a, T b) {
+    return a == b ? T(1) : T(0);
+  }
+};
+
+using Walk2 = Walk<2>;
+
+// The steps that broadcasting leaves (0, 1) are spelt out, so that each loop is a plain one.
+template <class Function, class T>
+void binary_piece(const Walk2& walk, const Walk2::Piece& piece, const void* a, const void* b,
+                  void* out) {
+  const T* as = static_cast<const T*>(a) + piece.offset[0];
+  const T* bs = static_cast<const T*>(b) + piece.offset[1];
+  T* to = static_cast<T*>(out) + piece.position;
+  const std::int64_t columns = piece.columns;
+  for (std::int64_t r = 0; r < piece.rows; ++r) {
+    if (walk.step(0) == 0) {
+      const T same = *as;
+      for (std::int64_t i = 0; i < columns; ++i) to[i] = Function::of(same, bs[i]);
+    } else if (walk.step(1) == 0) {
+      const T same = *bs;
+      for (std::int64_t i = 0; i < columns; ++i) to[i] = Function::of(as[i], same);
+    } else {
+      for (std::int64_t i = 0; i < columns; ++i) to[i] = Function::of(as[i], bs[i]);
+    }
+    as += walk.row_step(0);
+    bs += walk.row_step(1);
+    to += columns;
+  }
+}
+
+using BinaryPiece = decltype(&binary_piece<Add, float>);
+
+template <class Function>
+BinaryPiece of_dtype(DType dtype) {
+  return dispatch_all(dtype, [](auto zero) -> BinaryPiece {
+    using T = decltype(zero);
+    if constexpr (std::is_same_v<Function, Div> && std::is_integral_v<T>)
+      return nullptr;
+    else
+      return binary_piece<Function, T>;
+  });
+}
+
+BinaryPiece find_binary(Binary function, DType dtype) {
+  switch (function) {
+    case Binary::add:
+      return of_dtype<Add>(dtype);
+    case Binary::sub:
+      return of_dtype<Sub>(dtype);
+    case Binary::mul:
+      return of_dtype<Mul>(dtype);
+    case Binary::div:
+      return of_dtype<Div>(dtype);
+    case Binary::maximum:
+      return of_dtype<Maximum>(dtype);
+    case Binary::minimum:
+      return of_dtype<Minimum>(dtype);
+    case Binary::less:
+      return of_dtype<Less>(dtype);
+    case Binary::equal:
+      return of_dtype<Equal>(dtype);
+  }
+  return nullptr;
+}
+
+using Walk3 = Walk<3>;
+
+template <class T>
+void where_piece(const Walk3& walk, const Walk3::Piece& piece, const void* condition, const void* a,
+                 const void* b, void* out) {
+  const T* cs = static_cast<const T*>(condition) + piece.offset[0];
+  const T* as = static_cast<const T*>(a) + piece.offset[1];
+  const T* bs = static_cast<const T*>(b) + piece.offset[2];
+  T* to = static_cast<T*>(out) + piece.position;
+  const std::int64_t c_step = walk.step(0), a_step = walk.step(1), b_step = walk.step(2);
+  for (std::int64_t r = 0; r < piece.rows; ++r, to += piece.columns) {
+    if (c_step == 1 && a_step == 1 && b_step == 1) {
+      for (std::int64_t i = 0; i < piece.columns; ++i) {
+        const T x = as[i], y = bs[i];
+        to[i] = cs[i] != T(0) ? x : y;
+      }
+    } else {
+      for (std::int64_t i = 0; i < piece.columns; ++i)
+        to[i] = cs[i * c_step] != T(0) ? as[i * a_step] : bs[i * b_step];
+    }
+    cs += walk.row_step(0);
+    as += walk.row_step(1);
+    bs += walk.row_step(2);
+  }
+}
+
+using WherePiece = decltype(&where_piece<float>);
+WherePiece find_where(DType dtype) {
+  return dispatch_all(dtype, [](auto zero) { return where_piece<decltype(zero)>; });
+}
+
+template <class T>
+void axpby_run(double a, const void* x, double b, const void* y, void* out, std::int64_t begin,
+               std::int64_t end) {
+  const T *xs = static_cast<const T*>(x), *ys = static_cast<const T*>(y);
+  T* to = static_cast<T*>(out);
+  const T p = static_cast<T>(a), q = static_cast<T>(b);
+  for (std::int64_t i = begin; i < end; ++i) to[i] = p * xs[i] + q * ys[i];
+}
+
+using AxpbyRun = decltype(&axpby_run<float>);
+AxpbyRun find_axpby(DType dtype) {
+  return dispatch_floating("axpby", dtype, [](auto zero) { return axpby_run<decltype(zero)>; });
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace ebb::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ebb::cpu {
+
+namespace {
+
+HWY_EXPORT(find_binary);
+HWY_EXPORT(find_where);
+HWY_EXPORT(find_axpby);
+
+constexpr std::int64_t grain = 1 << 15;
+
+void binary(Binary function, const Tensor& a, const Tensor& b, Tensor& out) {
+  const auto piece = EBB_DISPATCH(find_binary)(function, out.dtype());
+  const Walk<2> walk(out.shape(), {broadcast_strides(a.shape(), out.shape()),
+                                   broadcast_strides(b.shape(), out.shape())});
+  parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
+    walk.run(begin, end, [&](const auto& part) { piece(walk, part, a.raw(), b.raw(), out.raw()); });
+  });
+}
+
+void where(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& out) {
+  const Shape& shape = out.shape();
+  const Walk<3> walk(
+      shape, {broadcast_strides(condition.shape(), shape), broadcast_strides(a.shape(), shape),
+              broadcast_strides(b.shape(), shape)});
+  const auto piece = EBB_DISPATCH(find_where)(out.dtype());
+  parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
+    walk.run(begin, end, [&](const auto& part) {
+      piece(walk, part, condition.raw(), a.raw(), b.raw(), out.raw());
+    });
+  });
+}
+
+void axpby(double a, const Tensor& x, double b, const Tensor& y, Tensor& out) {
+  const auto run = EBB_DISPATCH(find_axpby)(out.dtype());
+  parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
+    run(a, x.raw(), b, y.raw(), out.raw(), begin, end);
+  });
+}
+
+}  // namespace
+
+void add_binary_kernels(Kernels& table) {
+  table.binary = binary;
+  table.where = where;
+  table.axpby = axpby;
+}
+
+}  // namespace ebb::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,165 @@
+#include <ebb/tensor/ops/operands.h>
+#include <ebb/tensor/ops/pointwise.h>
+#include <ebb/tensor/ops/reduce.h>
+
+#include <cmath>
+
+namespace ebb {
+
+std::string_view name_of(Unary function) {
+  switch (function) {
+#define EBB_NAME(name, value, gradient) \
+  case Unary::name:                     \
+    return #name;
+    EBB_UNARY_LIST(EBB_NAME)
+#undef EBB_NAME
+  }
+  return "unary";
+}
+
+std::string_view name_of(Binary function) {
+  constexpr std::string_view names[] = {"add",     "sub",     "mul",  "div",
+                                        "maximum", "minimum", "less", "equal"};
+  return names[static_cast<std::size_t>(function)];
+}
+
+namespace {
+
+bool takes_integers(Unary function) {
+  return function == Unary::neg || function == Unary::abs || function == Unary::square ||
+         function == Unary::relu || function == Unary::clamp;
+}
+
+}  // namespace
+
+Tensor unary(Unary function, const Tensor& x, double a, double b) {
+  const std::string_view name = name_of(function);
+  check_defined(name, x);
+  if (!takes_integers(function)) check_floating(name, x);
+  Tensor out = empty_like(x);
+  use(name, x.device(), kernels(x.device()).unary)(function, x, a, b, out);
+  return out;
+}
+
+Tensor unary_backward(Unary function, const Tensor& grad, const Tensor& x, const Tensor& y,
+                      double a, double b) {
+  const std::string_view name = name_of(function);
+  const auto [device, dtype] = common_operands(name, {&grad, &x, &y});
+  check_floating(name, x);
+  check_same_shape(name, grad, x);
+  check_same_shape(name, y, x);
+  Tensor out = Tensor::empty(x.shape(), dtype, device);
+  use(name, device, kernels(device).unary_backward)(function, grad, x, y, a, b, out);
+  return out;
+}
+
+Tensor neg(const Tensor& x) { return unary(Unary::neg, x); }
+Tensor exp(const Tensor& x) { return unary(Unary::exp, x); }
+Tensor log(const Tensor& x) { return unary(Unary::log, x); }
+Tensor sqrt(const Tensor& x) { return unary(Unary::sqrt, x); }
+Tensor rsqrt(const Tensor& x) { return unary(Unary::rsqrt, x); }
+Tensor reciprocal(const Tensor& x) { return unary(Unary::reciprocal, x); }
+Tensor square(const Tensor& x) { return unary(Unary::square, x); }
+Tensor abs(const Tensor& x) { return unary(Unary::abs, x); }
+Tensor sin(const Tensor& x) { return unary(Unary::sin, x); }
+Tensor cos(const Tensor& x) { return unary(Unary::cos, x); }
+Tensor tanh(const Tensor& x) { return unary(Unary::tanh, x); }
+Tensor sigmoid(const Tensor& x) { return unary(Unary::sigmoid, x); }
+Tensor relu(const Tensor& x) { return unary(Unary::relu, x); }
+Tensor silu(const Tensor& x) { return unary(Unary::silu, x); }
+Tensor gelu(const Tensor& x) { return unary(Unary::gelu, x); }
+Tensor gelu_tanh(const Tensor& x) { return unary(Unary::gelu_tanh, x); }
+Tensor softplus(const Tensor& x) { return unary(Unary::softplus, x); }
+Tensor erf(const Tensor& x) { return unary(Unary::erf, x); }
+Tensor leaky_relu(const Tensor& x, double slope) { return unary(Unary::leaky_relu, x, slope); }
+Tensor pow(const Tensor& x, double exponent) { return unary(Unary::pow, x, exponent); }
+Tensor clamp(const Tensor& x, double low, double high) { return unary(Unary::clamp, x, low, high); }
+
+Tensor binary(Binary function, const Tensor& a, const Tensor& b) {
+  const std::string_view name = name_of(function);
+  const auto [device, dtype] = common_operands(name, {&a, &b});
+  if (function == Binary::div) check_floating(name, a);
+  Tensor out = Tensor::empty(broadcast_shapes(name, a.shape(), b.shape()), dtype, device);
+  use(name, device, kernels(device).binary)(function, a, b, out);
+  return out;
+}
+
+Tensor add(const Tensor& a, const Tensor& b) { return binary(Binary::add, a, b); }
+Tensor sub(const Tensor& a, const Tensor& b) { return binary(Binary::sub, a, b); }
+Tensor mul(const Tensor& a, const Tensor& b) { return binary(Binary::mul, a, b); }
+Tensor div(const Tensor& a, const Tensor& b) { return binary(Binary::div, a, b); }
+Tensor maximum(const Tensor& a, const Tensor& b) { return binary(Binary::maximum, a, b); }
+Tensor minimum(const Tensor& a, const Tensor& b) { return binary(Binary::minimum, a, b); }
+Tensor less(const Tensor& a, const Tensor& b) { return binary(Binary::less, a, b); }
+Tensor equal(const Tensor& a, const Tensor& b) { return binary(Binary::equal, a, b); }
+
+namespace {
+
+Tensor scalar_like(std::string_view operation, double value, const Tensor& like) {
+  check_defined(operation, like);
+  check(is_floating(like.dtype()) || value == std::trunc(value),
+        "{}: {} is no int64; convert the tensor with to(DType)", operation, value);
+  return Tensor::scalar(value, like.dtype(), like.device());
+}
+
+}  // namespace
+
+Tensor add(const Tensor& a, double b) { return add(a, scalar_like("add", b, a)); }
+Tensor mul(const Tensor& a, double b) { return mul(a, scalar_like("mul", b, a)); }
+
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  const auto [device, dtype] = common_operands("where", {&a, &b});
+  check_defined("where", condition);
+  common_device("where", {&condition, &a});
+  // In another dtype the condition could round to zero, its comparison with zero cannot.
+  if (condition.dtype() != dtype)
+    return where(equal(condition, scalar_like("where", 0, condition)).to(dtype), b, a);
+  const Shape shape =
+      broadcast_shapes("where", condition.shape(), broadcast_shapes("where", a.shape(), b.shape()));
+  Tensor out = Tensor::empty(shape, dtype, device);
+  use("where", device, kernels(device).where)(condition, a, b, out);
+  return out;
+}
+
+Tensor axpby(double a, const Tensor& x, double b, const Tensor& y) {
+  const auto [device, dtype] = common_operands("axpby", {&x, &y});
+  check_same_shape("axpby", x, y);
+  check_floating("axpby", x);
+  Tensor out = Tensor::empty(x.shape(), dtype, device);
+  use("axpby", device, kernels(device).axpby)(a, x, b, y, out);
+  return out;
+}
+
+void add_(Tensor& a, const Tensor& b, double scale) {
+  const Device device = common_operands("add_", {&a, &b}).device;
+  check_same_shape("add_", a, b);
+  check_floating("add_", a);
+  use("add_", device, kernels(device).axpby)(1, a, scale, b, a);
+  a.bump_version();
+}
+
+void mul_(Tensor& a, double scale) {
+  const Tensor factor = scalar_like("mul_", scale, a);
+  use("mul_", a.device(), kernels(a.device()).binary)(Binary::mul, a, factor, a);
+  a.bump_version();
+}
+
+bool all_finite(const Tensor& x) {
+  check_defined("all_finite", x);
+  return !is_floating(x.dtype()) || x.numel() == 0 ||
+         (std::isfinite(amax(x).item()) && std::isfinite(amin(x).item()));
+}
+
+double relative_error(const Tensor& a, const Tensor& b) {
+  check_defined("relative_error", a);
+  check_defined("relative_error", b);
+  check_same_shape("relative_error", a, b);
+  if (a.numel() == 0) return 0;
+  const Tensor x = a.to(DType::float64), y = b.to(DType::float64);
+  const Tensor zero = Tensor::scalar(0, DType::float64, a.device());
+  const double distance = amax(where(equal(x, y), zero, abs(sub(x, y)))).item();
+  const double size = amax(where(equal(sub(y, y), zero), abs(y), zero)).item();
+  return distance == 0 && size == 0 ? 0 : distance / size;
+}
+
+}  // namespace ebb

@@ -1,6 +1,6 @@
 // The operations on Variables: names, shapes and errors of the tensor functions of the same name
-// (tensor/ops: pointwise.h, reduce.h, layout.h, matmul.h, conv.h, norm.h, pool.h). In the .cpp files
-// forward and backward rule stand side by side.
+// (tensor/ops: pointwise.h, reduce.h, layout.h, matmul.h, conv.h, norm.h, pool.h). In the .cpp
+// files forward and backward rule stand side by side.
 #pragma once
 
 #include <ebb/autograd/variable.h>

@@ -25,7 +25,7 @@ void info() {
   print("OpenBLAS   {}\n", cpu::openblas_core());
   print("threads    {}\n", thread_count());
   print("devices    cpu{}\n", cuda::present() ? ", cuda" : " (built without cuda)");
-  print("variables that are heard:\n");
+  print("environment variables:\n");
   for (const cpu::EnvironmentVariable& variable : cpu::environment_variables)
     print("  {:18} {}: {}\n", variable.name, variable.values, variable.meaning);
 }

@@ -1,4 +1,4 @@
-// Values of a JSON object that nobody vouches for: each has a type and bounds, and what it is not
+// Values of a JSON object that may hold anything: each has a type and bounds, and what it is not
 // is an Error that names the key, the value and what is allowed.
 #pragma once
 

@@ -11,7 +11,7 @@ namespace ebb {
 
 // Versions 1.0 to 3.0, little-endian floats and integers of any width but u8 (types as in
 // read_safetensors). Fortran order is transposed: the tensor has the array's shape and elements.
-// Anything else, a wrong length too, is an Error naming the file, the cause and the mend.
+// Anything else, a wrong length too, is an Error naming the file, what is wrong and what to do.
 Tensor read_npy(const std::string& path);
 
 // Version 1.0, C order, as np.save. Replaces `path` in one step (see AtomicFile).

@@ -34,7 +34,7 @@ void backward_weights(const ConvGeometry& g, const T* dy, const T* x, T* dw);
 }  // namespace reference
 
 // Any geometry, by gathering the pixels under the kernel's taps and multiplying matrices.
-namespace lattice {
+namespace direct {
 template <class T>
 void forward(const ConvGeometry& g, const T* x, const T* weight, const T* bias,
              Activation activation, T* y);
@@ -44,6 +44,6 @@ void backward_data(const ConvGeometry& g, const T* dy, const T* weight, const T*
 // db, unless it is null, is the gradient by the bias: the sum over the pixels of dy.
 template <class T>
 void backward_weights(const ConvGeometry& g, const T* dy, const T* x, T* dw, T* db);
-}  // namespace lattice
+}  // namespace direct
 
 }  // namespace ebb::cpu

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
-namespace ebb::cpu::lattice {
+namespace ebb::cpu::direct {
 
 Axis forward_axis(const ConvGeometry& g, int axis) {
   Axis result{axis == 0 ? g.ho : g.wo, 0, 1, g.stride[axis], axis == 0 ? g.h : g.w, {}};
@@ -32,9 +32,9 @@ namespace {
 template <class T>
 void choose_and_run(const std::vector<Pass<T>>& passes) {
   if constexpr (std::is_same_v<T, float>) {
-    if (passes.size() == 1 && is_thin(passes[0])) return run_thin(passes[0]);
-    if (std::all_of(passes.begin(), passes.end(), is_narrow)) {
-      for (const Pass<T>& pass : passes) run_narrow(pass);
+    if (passes.size() == 1 && has_few_outputs(passes[0])) return run_few_outputs(passes[0]);
+    if (std::all_of(passes.begin(), passes.end(), has_few_inputs)) {
+      for (const Pass<T>& pass : passes) run_few_inputs(pass);
       return;
     }
   }
@@ -77,4 +77,4 @@ EBB_INSTANTIATE(float)
 EBB_INSTANTIATE(double)
 #undef EBB_INSTANTIATE
 
-}  // namespace ebb::cpu::lattice
+}  // namespace ebb::cpu::direct

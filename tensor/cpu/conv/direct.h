@@ -1,13 +1,14 @@
-// Every convolution, and every gradient by its input, as convolutions on lattices of pixels.
+// Direct convolution (implicit GEMM): every convolution, and every gradient by its input, as
+// convolutions of phases, which are pixels at equal steps.
 //
-// A target pixel of a lattice is (first + t * target_step) along each axis, t = 0..count-1, and
+// A target pixel of a phase is (first + t * target_step) along each axis, t = 0..count-1, and
 // reads the source pixels (t * source_step + tap.offset), one for each tap of the kernel:
 //
-//   forward, stride 2:   one lattice:   y . . . . .     target_step 1, source_step 2,
+//   forward, stride 2:   one phase:     y . . . . .     target_step 1, source_step 2,
 //                                        /|\ /|\         taps -1, 0, 1
 //                                       x x x x x x
 //
-//   backward, stride 2:  two lattices ("phases") an axis, each with the taps that reach it:
+//   backward, stride 2:  two phases an axis, each with the taps that reach it:
 //                        even dx pixels see tap 1, odd ones taps 0 and 2; source_step 1,
 //                        target_step 2. No zeros are multiplied and nothing is scattered.
 #pragma once
@@ -16,7 +17,7 @@
 
 #include <vector>
 
-namespace ebb::cpu::lattice {
+namespace ebb::cpu::direct {
 
 struct Tap {
   std::int64_t kernel_index, offset;
@@ -32,7 +33,7 @@ struct Axis {
 Axis forward_axis(const ConvGeometry& g, int axis);
 std::vector<Axis> backward_axes(const ConvGeometry& g, int axis);
 
-// One lattice of one group. `source`, `target` and `bias` point at the group's first channel.
+// One phase of one group. `source`, `target` and `bias` point at the group's first channel.
 template <class T>
 struct Pass {
   std::int64_t n;
@@ -61,7 +62,7 @@ struct Pass {
   }
 };
 
-// The lattices of one group, which differ in their axes alone.
+// The phases of one group, which differ in their axes alone.
 void run(const std::vector<Pass<float>>& passes);
 void run(const std::vector<Pass<double>>& passes);
 
@@ -71,12 +72,12 @@ void run(const std::vector<Pass<double>>& passes);
 //    t[pixel] = [tap 0: o o o | tap 1: o o o | ... ]     y[p] = t[p + off 0] + t[p + off 1] + ...
 //
 // Few channels fill few lanes of a vector; those of all taps together fill two.
-bool is_thin(const Pass<float>& pass);
-void run_thin(const Pass<float>& pass);
+bool has_few_outputs(const Pass<float>& pass);
+void run_few_outputs(const Pass<float>& pass);
 
 // The same for few source channels (below 16) under taps that are neighbours along W: those under
 // a row of taps are one run of numbers (few_inputs.cpp).
-bool is_narrow(const Pass<float>& pass);
-void run_narrow(const Pass<float>& pass);
+bool has_few_inputs(const Pass<float>& pass);
+void run_few_inputs(const Pass<float>& pass);
 
-}  // namespace ebb::cpu::lattice
+}  // namespace ebb::cpu::direct

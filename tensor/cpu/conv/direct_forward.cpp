@@ -1,5 +1,5 @@
-// A lattice's convolution by tiles (register_tile-inl.h): the rows of a tile are target pixels, its sources
-// the pixels under their taps, one segment a tap. Nothing is copied.
+// A phase's convolution by tiles (register_tile-inl.h): the rows of a tile are target pixels, its
+// sources the pixels under their taps, one segment a tap. Nothing is copied.
 #include <ebb/tensor/cpu/runtime/simd.h>
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ebb/tensor/cpu/conv/direct_forward.cpp"
@@ -12,7 +12,7 @@
 #include <ebb/tensor/cpu/runtime/scratch.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace ebb::cpu::lattice {
+namespace ebb::cpu::direct {
 namespace HWY_NAMESPACE {
 using namespace cpu::HWY_NAMESPACE;
 
@@ -190,11 +190,11 @@ void run_float(const std::vector<Pass<float>>& passes) { run_target(passes); }
 void run_double(const std::vector<Pass<double>>& passes) { run_target(passes); }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace ebb::cpu::lattice
+}  // namespace ebb::cpu::direct
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace ebb::cpu::lattice {
+namespace ebb::cpu::direct {
 
 HWY_EXPORT(run_float);
 HWY_EXPORT(run_double);
@@ -202,5 +202,5 @@ HWY_EXPORT(run_double);
 void run(const std::vector<Pass<float>>& passes) { EBB_DISPATCH(run_float)(passes); }
 void run(const std::vector<Pass<double>>& passes) { EBB_DISPATCH(run_double)(passes); }
 
-}  // namespace ebb::cpu::lattice
+}  // namespace ebb::cpu::direct
 #endif

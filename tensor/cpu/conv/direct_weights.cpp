@@ -1,6 +1,6 @@
 // The gradient by the weights of any convolution: dw[tap][c][o] = sum over the pixels p of y of
-// x[p's pixel under the tap][c] dy[p][o], by tiles (register_tile-inl.h) whose rows are input channels and
-// whose k is p.
+// x[p's pixel under the tap][c] dy[p][o], by tiles (register_tile-inl.h) whose rows are input
+// channels and whose k is p.
 //
 //   dy, some rows of images                the rows of x under them, copied with zeros around
 //   +------------------+                   0 0 0 0 0 0 0 0 0 0 0 0
@@ -23,7 +23,7 @@
 #include <ebb/tensor/cpu/runtime/scratch.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace ebb::cpu::lattice {
+namespace ebb::cpu::direct {
 namespace HWY_NAMESPACE {
 using namespace cpu::HWY_NAMESPACE;
 
@@ -258,11 +258,11 @@ void weights_double(const ConvGeometry& g, const double* dy, const double* x, do
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace ebb::cpu::lattice
+}  // namespace ebb::cpu::direct
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace ebb::cpu::lattice {
+namespace ebb::cpu::direct {
 
 HWY_EXPORT(weights_float);
 HWY_EXPORT(weights_double);
@@ -306,5 +306,5 @@ void backward_weights(const ConvGeometry& g, const T* dy, const T* x, T* dw, T* 
 template void backward_weights(const ConvGeometry&, const float*, const float*, float*, float*);
 template void backward_weights(const ConvGeometry&, const double*, const double*, double*, double*);
 
-}  // namespace ebb::cpu::lattice
+}  // namespace ebb::cpu::direct
 #endif

@@ -37,7 +37,7 @@ bool use_winograd(const ConvGeometry& g) {
 }
 
 // A 1x1 convolution is one product of matrices, whose rows are the pixels. For few channels the
-// lattice has ways of its own.
+// direct convolution has kernels of its own.
 bool use_product(const ConvGeometry& g) {
   return g.kernel == Pair{1, 1} && g.stride == Pair{1, 1} && g.padding == Pair{0, 0} &&
          g.groups == 1 && g.ci >= 16 && g.co >= 16;
@@ -74,7 +74,7 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
     if (use_product(g))
       return gemm(pixels(x), g.co, g.ci, {values<T>(x), g.ci, 1}, {values<T>(weight), 1, g.ci},
                   values<T>(y), g.co, {false, values<T>(bias), activation});
-    lattice::forward(g, values<T>(x), values<T>(weight), values<T>(bias), activation, values<T>(y));
+    direct::forward(g, values<T>(x), values<T>(weight), values<T>(bias), activation, values<T>(y));
   });
 }
 
@@ -90,8 +90,8 @@ void backward_data(const Tensor& dy, const Tensor& weight, const Tensor& bias,
     if (use_product(g))
       return gemm(pixels(dy), g.ci, g.co, {values<T>(dy), g.co, 1}, {values<T>(weight), g.ci, 1},
                   values<T>(dx), g.ci, {false, values<T>(bias), activation});
-    lattice::backward_data(g, values<T>(dy), values<T>(weight), values<T>(bias), activation,
-                           values<T>(dx));
+    direct::backward_data(g, values<T>(dy), values<T>(weight), values<T>(bias), activation,
+                          values<T>(dx));
   });
 }
 
@@ -111,7 +111,7 @@ void backward_weights(const Tensor& dy, const Tensor& x, const Conv2dOptions& op
       if (bias) sum_pixels(pixels(dy), g.co, values<T>(dy), bias);
       return;
     }
-    lattice::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw), bias);
+    direct::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw), bias);
   });
 }
 

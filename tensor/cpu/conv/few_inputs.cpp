@@ -1,4 +1,4 @@
-// A lattice's convolution where source pixels have few channels: those under a row of taps lie
+// A phase's convolution where source pixels have few channels: those under a row of taps lie
 // side by side, so that a tile (register_tile-inl.h) has one segment for each row of taps.
 //
 //   a row of the source, copied   0 0 0 c c c c c c c c c c c c 0 0 0
@@ -16,7 +16,7 @@
 #include <ebb/tensor/cpu/runtime/scratch.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace ebb::cpu::lattice {
+namespace ebb::cpu::direct {
 namespace HWY_NAMESPACE {
 namespace {  // other files have functions of the same names
 using namespace cpu::HWY_NAMESPACE;
@@ -27,10 +27,10 @@ struct Rows;
 struct Sources;
 
 constexpr std::int64_t width = tile_columns<float>();
-constexpr std::int64_t narrow_pixels = 16 * tile_rows;  // of a task
+constexpr std::int64_t task_pixels = 16 * tile_rows;  // of a task
 
 // Panels of `width` target channels: [panel][tap][source channel][column].
-const float* pack_narrow(const Pass<float>& pass, std::int64_t panels) {
+const float* pack_weights(const Pass<float>& pass, std::int64_t panels) {
   float* packed = scratch<Weights, float>(panels * pass.taps() * pass.source_channels * width);
   float* to = packed;
   for (std::int64_t first = 0; first < pass.target_channels; first += width) {
@@ -67,23 +67,22 @@ void copy_row(const Pass<float>& pass, std::int64_t image, std::int64_t row, std
   std::fill_n(to, (count - last) * channels, 0.0f);
 }
 
-void narrow_target(const Pass<float>& pass) {
+void few_inputs_target(const Pass<float>& pass) {
   const Axis &rows = pass.rows, &columns = pass.columns;
   const auto row_taps = static_cast<std::int64_t>(rows.taps.size());
   const auto column_taps = static_cast<std::int64_t>(columns.taps.size());
   const std::int64_t channels = pass.source_channels, step = columns.source_step;
   const std::int64_t panels = (pass.target_channels + width - 1) / width;
-  const float* weights = pack_narrow(pass, panels);
+  const float* weights = pack_weights(pass, panels);
   float* bias = nullptr;
   if (pass.bias) {
     bias = scratch<Bias, float>(panels * width);
     std::fill(std::copy_n(pass.bias, pass.target_channels, bias), bias + panels * width, 0.0f);
   }
-  parallel_for(pass.pixels(), narrow_pixels, [&](std::int64_t begin, std::int64_t end) {
-    float* copied =
-        scratch<Rows, float>(narrow_pixels * row_taps * (step + column_taps) * channels);
-    const float** sources = scratch<Sources, const float*>(narrow_pixels * row_taps);
-    float *pixels[narrow_pixels], *targets[narrow_pixels];
+  parallel_for(pass.pixels(), task_pixels, [&](std::int64_t begin, std::int64_t end) {
+    float* copied = scratch<Rows, float>(task_pixels * row_taps * (step + column_taps) * channels);
+    const float** sources = scratch<Sources, const float*>(task_pixels * row_taps);
+    float *pixels[task_pixels], *targets[task_pixels];
     for (std::int64_t p = begin, count; p < end; p += count) {
       const std::int64_t column = p % columns.count, row = p / columns.count % rows.count;
       count = std::min(end - p, columns.count - column);
@@ -96,12 +95,12 @@ void narrow_target(const Pass<float>& pass) {
                  row * rows.source_step + rows.taps[static_cast<std::size_t>(i)].offset,
                  column * step + columns.taps[0].offset, length, copied);
         for (std::int64_t k = 0; k < count; ++k)
-          sources[i * narrow_pixels + p - begin + k] = copied + k * step * channels;
+          sources[i * task_pixels + p - begin + k] = copied + k * step * channels;
       }
     }
     for (std::int64_t j = 0; j < panels; ++j) {
       for (std::int64_t p = 0; p < end - begin; ++p) targets[p] = pixels[p] + j * width;
-      multiply_tile(Tile<float>{row_taps, column_taps * channels, sources, narrow_pixels, 1,
+      multiply_tile(Tile<float>{row_taps, column_taps * channels, sources, task_pixels, 1,
                                 weights + j * pass.taps() * channels * width, width, targets,
                                 std::min(width, pass.target_channels - j * width), false,
                                 bias ? bias + j * width : nullptr, pass.activation},
@@ -112,15 +111,15 @@ void narrow_target(const Pass<float>& pass) {
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
-}  // namespace ebb::cpu::lattice
+}  // namespace ebb::cpu::direct
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace ebb::cpu::lattice {
+namespace ebb::cpu::direct {
 
 namespace {
 
-HWY_EXPORT(narrow_target);
+HWY_EXPORT(few_inputs_target);
 
 // With the taps along W in the order of their pixels: a gradient's come last first.
 Pass<float> sorted(Pass<float> pass) {
@@ -132,14 +131,14 @@ Pass<float> sorted(Pass<float> pass) {
 
 }  // namespace
 
-bool is_narrow(const Pass<float>& pass) {
+bool has_few_inputs(const Pass<float>& pass) {
   const std::vector<Tap> taps = sorted(pass).columns.taps;
   for (std::size_t j = 1; j < taps.size(); ++j)
     if (taps[j].offset != taps[j - 1].offset + 1) return false;
   return pass.source_channels < 16 && pass.taps() > 0;
 }
 
-void run_narrow(const Pass<float>& pass) { EBB_DISPATCH(narrow_target)(sorted(pass)); }
+void run_few_inputs(const Pass<float>& pass) { EBB_DISPATCH(few_inputs_target)(sorted(pass)); }
 
-}  // namespace ebb::cpu::lattice
+}  // namespace ebb::cpu::direct
 #endif

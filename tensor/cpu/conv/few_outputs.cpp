@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace ebb::cpu::lattice {
+namespace ebb::cpu::direct {
 
 namespace {
 
@@ -44,14 +44,14 @@ void sum_row(const Pass<float>& pass, std::int64_t row, const float* products,
 
 }  // namespace
 
-bool is_thin(const Pass<float>& pass) {
+bool has_few_outputs(const Pass<float>& pass) {
   return pass.target_channels >= 1 && pass.target_channels <= 4 && pass.source_channels >= 16 &&
          pass.taps() > 1 && pass.taps() <= 64 && pass.rows.source_step == 1 &&
          pass.columns.source_step == 1 && pass.rows.target_step == 1 &&
          pass.columns.target_step == 1;
 }
 
-void run_thin(const Pass<float>& pass) {
+void run_few_outputs(const Pass<float>& pass) {
   const std::int64_t channels = pass.target_channels, in = pass.source_channels;
   // sum_row reads four channels from the last tap's first on.
   const std::int64_t pitch = ((pass.taps() - 1) * channels + 4 + 15) / 16 * 16;
@@ -102,4 +102,4 @@ void run_thin(const Pass<float>& pass) {
   });
 }
 
-}  // namespace ebb::cpu::lattice
+}  // namespace ebb::cpu::direct

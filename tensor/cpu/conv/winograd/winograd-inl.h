@@ -173,8 +173,8 @@ HWY_INLINE void find_pixels(const float* image, std::int64_t height, std::int64_
 
 // Transforms one tile of height x width pixels for all channels rounded up to whole vectors:
 // to[(row * 6 + column) * pitch + c] from pixels[i * width + j][c]. Meanwhile the pixels of the
-// tile that comes next, which lie far apart, come near, in the rows that `down` uses (bits of
-// `used`).
+// next tile are prefetched, in the rows that `down` uses (bits of `used`): they are far apart in
+// memory.
 template <int height, int width, int rows, int columns, int used, auto down, auto along>
 HWY_INLINE void transform_pixels(const float* const* pixels, const float* const* next,
                                  std::int64_t channels, std::int64_t pitch, float* to) {

@@ -16,24 +16,9 @@ namespace ebb {
 
 // Pointwise (autograd/ops/pointwise.cpp). Every function of EBB_UNARY_LIST:
 Variable unary(Unary function, const Variable& x, double a = 0, double b = 0);
-Variable neg(const Variable& x);
-Variable exp(const Variable& x);
-Variable log(const Variable& x);
-Variable sqrt(const Variable& x);
-Variable rsqrt(const Variable& x);
-Variable reciprocal(const Variable& x);
-Variable square(const Variable& x);
-Variable abs(const Variable& x);
-Variable sin(const Variable& x);
-Variable cos(const Variable& x);
-Variable tanh(const Variable& x);
-Variable sigmoid(const Variable& x);
-Variable relu(const Variable& x);
-Variable silu(const Variable& x);
-Variable gelu(const Variable& x);
-Variable gelu_tanh(const Variable& x);
-Variable softplus(const Variable& x);
-Variable erf(const Variable& x);
+#define EBB_DECLARE(name, value, gradient) Variable name(const Variable& x);
+EBB_PLAIN_LIST(EBB_DECLARE)
+#undef EBB_DECLARE
 Variable leaky_relu(const Variable& x, double slope = 0.01);
 Variable pow(const Variable& x, double exponent);
 Variable clamp(const Variable& x, double low, double high);

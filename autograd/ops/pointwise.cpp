@@ -12,24 +12,10 @@ Variable unary(Unary function, const Variable& x, double a, double b) {
       });
 }
 
-Variable neg(const Variable& x) { return unary(Unary::neg, x); }
-Variable exp(const Variable& x) { return unary(Unary::exp, x); }
-Variable log(const Variable& x) { return unary(Unary::log, x); }
-Variable sqrt(const Variable& x) { return unary(Unary::sqrt, x); }
-Variable rsqrt(const Variable& x) { return unary(Unary::rsqrt, x); }
-Variable reciprocal(const Variable& x) { return unary(Unary::reciprocal, x); }
-Variable square(const Variable& x) { return unary(Unary::square, x); }
-Variable abs(const Variable& x) { return unary(Unary::abs, x); }
-Variable sin(const Variable& x) { return unary(Unary::sin, x); }
-Variable cos(const Variable& x) { return unary(Unary::cos, x); }
-Variable tanh(const Variable& x) { return unary(Unary::tanh, x); }
-Variable sigmoid(const Variable& x) { return unary(Unary::sigmoid, x); }
-Variable relu(const Variable& x) { return unary(Unary::relu, x); }
-Variable silu(const Variable& x) { return unary(Unary::silu, x); }
-Variable gelu(const Variable& x) { return unary(Unary::gelu, x); }
-Variable gelu_tanh(const Variable& x) { return unary(Unary::gelu_tanh, x); }
-Variable softplus(const Variable& x) { return unary(Unary::softplus, x); }
-Variable erf(const Variable& x) { return unary(Unary::erf, x); }
+#define EBB_DEFINE(name, value, gradient) \
+  Variable name(const Variable& x) { return unary(Unary::name, x); }
+EBB_PLAIN_LIST(EBB_DEFINE)
+#undef EBB_DEFINE
 Variable leaky_relu(const Variable& x, double slope) { return unary(Unary::leaky_relu, x, slope); }
 Variable pow(const Variable& x, double exponent) { return unary(Unary::pow, x, exponent); }
 Variable clamp(const Variable& x, double low, double high) {

@@ -53,24 +53,10 @@ Tensor unary_backward(Unary function, const Tensor& grad, const Tensor& x, const
   return out;
 }
 
-Tensor neg(const Tensor& x) { return unary(Unary::neg, x); }
-Tensor exp(const Tensor& x) { return unary(Unary::exp, x); }
-Tensor log(const Tensor& x) { return unary(Unary::log, x); }
-Tensor sqrt(const Tensor& x) { return unary(Unary::sqrt, x); }
-Tensor rsqrt(const Tensor& x) { return unary(Unary::rsqrt, x); }
-Tensor reciprocal(const Tensor& x) { return unary(Unary::reciprocal, x); }
-Tensor square(const Tensor& x) { return unary(Unary::square, x); }
-Tensor abs(const Tensor& x) { return unary(Unary::abs, x); }
-Tensor sin(const Tensor& x) { return unary(Unary::sin, x); }
-Tensor cos(const Tensor& x) { return unary(Unary::cos, x); }
-Tensor tanh(const Tensor& x) { return unary(Unary::tanh, x); }
-Tensor sigmoid(const Tensor& x) { return unary(Unary::sigmoid, x); }
-Tensor relu(const Tensor& x) { return unary(Unary::relu, x); }
-Tensor silu(const Tensor& x) { return unary(Unary::silu, x); }
-Tensor gelu(const Tensor& x) { return unary(Unary::gelu, x); }
-Tensor gelu_tanh(const Tensor& x) { return unary(Unary::gelu_tanh, x); }
-Tensor softplus(const Tensor& x) { return unary(Unary::softplus, x); }
-Tensor erf(const Tensor& x) { return unary(Unary::erf, x); }
+#define EBB_DEFINE(name, value, gradient) \
+  Tensor name(const Tensor& x) { return unary(Unary::name, x); }
+EBB_PLAIN_LIST(EBB_DEFINE)
+#undef EBB_DEFINE
 Tensor leaky_relu(const Tensor& x, double slope) { return unary(Unary::leaky_relu, x, slope); }
 Tensor pow(const Tensor& x, double exponent) { return unary(Unary::pow, x, exponent); }
 Tensor clamp(const Tensor& x, double low, double high) { return unary(Unary::clamp, x, low, high); }

@@ -1,7 +1,7 @@
 // Pointwise functions. Binary ones broadcast (NumPy's rule) and need equal dtypes and devices.
 //
-// The unary functions are one list, with value and gradient side by side: adding a line here
-// gives the tensor function, its kernels, its gradient and its gradient check.
+// The functions of one tensor are one list, with value and gradient side by side: a line here
+// gives the functions on Tensors and Variables, the kernels, the gradient and its check.
 //
 // NaN, infinities and zeros' signs are PyTorch's (but for silu's and gelu's zeros far below 0).
 // Denormals are zeros to arithmetic and no result of it; what only moves values (neg, abs, relu,
@@ -16,8 +16,10 @@ namespace ebb {
 // by y. Where g is masked out the gradient is 0 whatever g is: a factor 0 would make an infinite g
 // a NaN.
 // All arithmetic is in the tensor's own type T; detail:: is tensor/scalar_math.h.
+//   silu = x sigmoid(x); gelu = x Phi(x) (Hendrycks & Gimpel 2016), gelu_tanh the same paper's
+//   approximation; softplus = log(1 + e^x), x itself above 20, as PyTorch.
 // clang-format off
-#define EBB_UNARY_LIST(_)                                                                      \
+#define EBB_PLAIN_LIST(_)                                                                      \
   _(neg,         detail::neg(x),                          -g)                                  \
   _(exp,         detail::exp(x),                          g * y)                               \
   _(log,         detail::log(x),                          g / x)                               \
@@ -35,7 +37,10 @@ namespace ebb {
   _(gelu,        detail::gelu(x),                         g * detail::gelu_derivative(x))      \
   _(gelu_tanh,   detail::gelu_tanh(x),                    g * detail::gelu_tanh_derivative(x)) \
   _(softplus,    detail::softplus(x),                     g * detail::softplus_derivative(x))  \
-  _(erf,         detail::erf(x),                          g * detail::erf_derivative(x))       \
+  _(erf,         detail::erf(x),                          g * detail::erf_derivative(x))
+// With parameters, and so functions of their own.
+#define EBB_UNARY_LIST(_)                                                                      \
+  EBB_PLAIN_LIST(_)                                                                            \
   _(leaky_relu,  (x > 0 ? x : a * x),                     g * (x > 0 ? T(1) : a))              \
   _(pow,         detail::pow(x, a),                       detail::pow_gradient(g, x, a))       \
   _(clamp,       (x < a ? a : x > b ? b : x),             (((x >= a) & (x <= b)) ? g : T(0)))
@@ -54,24 +59,9 @@ Tensor unary(Unary function, const Tensor& x, double a = 0, double b = 0);
 Tensor unary_backward(Unary function, const Tensor& grad, const Tensor& x, const Tensor& y,
                       double a = 0, double b = 0);
 
-Tensor neg(const Tensor& x);
-Tensor exp(const Tensor& x);
-Tensor log(const Tensor& x);
-Tensor sqrt(const Tensor& x);
-Tensor rsqrt(const Tensor& x);
-Tensor reciprocal(const Tensor& x);
-Tensor square(const Tensor& x);
-Tensor abs(const Tensor& x);
-Tensor sin(const Tensor& x);
-Tensor cos(const Tensor& x);
-Tensor tanh(const Tensor& x);
-Tensor sigmoid(const Tensor& x);
-Tensor relu(const Tensor& x);
-Tensor silu(const Tensor& x);       // x sigmoid(x)
-Tensor gelu(const Tensor& x);       // x Phi(x), Hendrycks & Gimpel 2016
-Tensor gelu_tanh(const Tensor& x);  // the same paper's approximation by tanh
-Tensor softplus(const Tensor& x);   // log(1 + e^x); x itself above 20, as PyTorch
-Tensor erf(const Tensor& x);
+#define EBB_DECLARE(name, value, gradient) Tensor name(const Tensor& x);
+EBB_PLAIN_LIST(EBB_DECLARE)
+#undef EBB_DECLARE
 Tensor leaky_relu(const Tensor& x, double slope = 0.01);
 Tensor pow(const Tensor& x, double exponent);
 Tensor clamp(const Tensor& x, double low, double high);

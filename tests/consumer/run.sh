@@ -20,7 +20,7 @@ project() {
   "$folder/$name/consumer"
   # What it compiles of the library is optimised, though it set no build type.
   if grep -q 'ebb_objects.dir' "$folder/$name/build.ninja"; then
-    grep -A 4 '^build.*ebb_objects.dir/tensor/cpu/gemm.cpp' "$folder/$name/build.ninja" |
+    grep -A 4 '^build.*ebb_objects.dir/tensor/cpu/gemm/gemm.cpp' "$folder/$name/build.ninja" |
       grep -q -e 'FLAGS =.* -O3' || { echo "$name is not optimised"; exit 1; }
   fi
   rm -rf "${folder:?}/$name"

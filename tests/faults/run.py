@@ -9,7 +9,8 @@ was one) without faults. It must end in the weights of the undisturbed run, bit 
 must be there to sample from whenever one was, and nothing temporary may stay. --every: at
 the N-th calls alone; --quick: every 61st, killed and out of space; --kills: also N SIGKILLs at random
 moments; --signals: every call gets SIGINT, SIGTERM and SIGHUP, once and twice, in place of faults;
---power-cuts: what was not fsynced is lost instead (power_cut.py).
+--power-cuts: what was not fsynced is lost instead (power_cut.py). With TMPDIR in memory (/dev/shm) an
+injection takes a third of a second.
 """
 import collections
 import hashlib

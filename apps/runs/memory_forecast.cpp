@@ -1,6 +1,7 @@
 #include <ebb/apps/runs/memory_forecast.h>
 #include <ebb/apps/system/memory.h>
 #include <ebb/tensor/storage.h>
+#include <ebb/tensor/threads.h>
 #include <ebb/tensor/weight_cache.h>
 
 #include <algorithm>
@@ -9,8 +10,8 @@ namespace ebb::apps {
 namespace {
 
 constexpr std::int64_t most_pixels = 4096, least_side = 32;
-// Bytes that kernels work in.
-constexpr double blocks_of_threads = 8e6;
+// Bytes that the kernels of a thread work in.
+constexpr double bytes_of_thread = 4e6;
 // Images that a multistep sampler keeps, with x, its noise and what the network said.
 constexpr double images_of_sampler = 10;
 
@@ -61,7 +62,7 @@ MemoryForecast training_memory(const RunConfig& config) {
     loss({images, first_class(*model, images)}, {.batch_size = images.size(0)}).backward();
     for (const NamedParameter& p : parameters) Variable(p.variable).zero_grad();
   });
-  forecast.fixed += held + blocks_of_threads;
+  forecast.fixed += held + bytes_of_thread * thread_count();
   return forecast;
 }
 
@@ -74,7 +75,7 @@ MemoryForecast sampling_memory(const Model& model, const RunConfig& config) {
     model(images, Tensor::zeros({images.size(0)}), first_class(model, images));
   });
   const DatasetInfo& image = config.image;
-  forecast.fixed += held + blocks_of_threads;
+  forecast.fixed += held + bytes_of_thread * thread_count();
   forecast.per_image +=
       images_of_sampler * 4.0 * static_cast<double>(image.height * image.width * image.channels);
   return forecast;

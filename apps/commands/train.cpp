@@ -65,10 +65,11 @@ double check_step_memory(const RunConfig& config) {
     return (config.batch + accumulation - 1) / accumulation;
   };
   const double bytes = forecast.of(part(config.training.accumulation));
+  const double limit = memory_limit();
   std::int64_t fits = config.training.accumulation;
-  while (fits < config.batch && forecast.of(part(fits)) > memory_limit()) ++fits;
+  while (fits < config.batch && forecast.of(part(fits)) > limit) ++fits;
   check_memory(fmt::format("a step of {} images", config.batch), bytes,
-               forecast.of(part(fits)) <= memory_limit()
+               forecast.of(part(fits)) <= limit
                    ? fmt::format("give --accumulation {} or a smaller --batch", fits)
                    : "give a smaller --size, --preset or --widths");
   return bytes;

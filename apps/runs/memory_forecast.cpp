@@ -20,9 +20,7 @@ Tensor small_images(const RunConfig& config, std::int64_t count) {
   const DatasetInfo& image = config.image;
   if (image.height * image.width <= most_pixels)
     return Tensor::zeros({count, image.height, image.width, image.channels});
-  const std::int64_t factor =
-      config.model == "unet" ? config.unet.patch_size << (config.unet.block_out_channels.size() - 1)
-                             : least_side;
+  const std::int64_t factor = config.model == "unet" ? side_multiple(config.unet) : least_side;
   const std::int64_t side = (least_side + factor - 1) / factor * factor;
   return Tensor::zeros({count, side, side, image.channels});
 }

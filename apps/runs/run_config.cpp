@@ -169,8 +169,7 @@ std::unique_ptr<Model> make_model(const RunConfig& config) {
   if (config.model == "unet") {
     // Weights, their gradients, average and the optimizer's two: five of each.
     check_memory("the model", 5 * 4 * parameter_bound(config.unet));
-    const std::int64_t factor = config.unet.patch_size
-                                << (config.unet.block_out_channels.size() - 1);
+    const std::int64_t factor = side_multiple(config.unet);
     check_usage(config.image.height % factor == 0 && config.image.width % factor == 0,
                 "unet: {} x {} pixels are no multiple of {}; resize them with --size",
                 config.image.height, config.image.width, factor);

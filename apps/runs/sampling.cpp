@@ -111,7 +111,8 @@ BatchPlan plan_batches(const Model& model, const RunConfig& config, const Sample
   check_memory("drawing one image", forecast.of(runs),
                "free some, or train a smaller --preset or --size");
   BatchPlan plan{wanted, forecast.of(runs * wanted), forecast.of(runs * wanted)};
-  while (plan.bytes > memory_limit()) {
+  const double limit = memory_limit();
+  while (plan.bytes > limit) {
     plan.batch -= (plan.batch + 7) / 8;
     plan.bytes = forecast.of(runs * plan.batch);
   }

@@ -79,7 +79,7 @@ Variable UNet2D::embed(const Tensor& t, const Tensor& labels) const {
 
 Variable UNet2D::operator()(const Variable& x, const Tensor& t, const Tensor& labels) const {
   const std::int64_t p = config_.patch_size;
-  const std::int64_t multiple = p << (config_.block_out_channels.size() - 1);
+  const std::int64_t multiple = side_multiple(config_);
   check(x.rank() == 4 && x.size(3) * p * p == config_.in_channels,
         "UNet2D: x has shape {}; (N, H, W, {}) is needed", x.shape(),
         config_.in_channels / (p * p));

@@ -113,6 +113,10 @@ void check_config(const UNet2DConfig& config) {
   check_head_dim(config);
 }
 
+std::int64_t side_multiple(const UNet2DConfig& config) {
+  return config.patch_size << (config.block_out_channels.size() - 1);
+}
+
 double parameter_bound(const UNet2DConfig& config) {
   const auto number = [](std::int64_t value) { return static_cast<double>(value); };
   const std::vector<std::int64_t>& widths = config.block_out_channels;

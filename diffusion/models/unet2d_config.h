@@ -49,6 +49,9 @@ struct UNet2DConfig {
 // An Error that names the option and what is allowed, unless a network can be built from `config`.
 void check_config(const UNet2DConfig& config);
 
+// Height and width of its images are multiples of this.
+std::int64_t side_multiple(const UNet2DConfig& config);
+
 // No fewer parameters than the network has, nor many times more: to ask before it is built.
 double parameter_bound(const UNet2DConfig& config);
 

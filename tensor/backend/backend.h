@@ -115,8 +115,8 @@ struct Kernels {
                              const Tensor& k, const Tensor& v, const Attended& value,
                              AttentionGradients& out) = nullptr;
 
-  // Normalisation (tensor/ops/norm.h). weight and bias may be undefined; then so are their gradients. They
-  // have groups.channels elements, or as many for each sample. out.x may be grad.
+  // Normalisation (tensor/ops/norm.h). weight and bias may be undefined; then so are their
+  // gradients. They have groups.channels elements, or as many for each sample. out.x may be grad.
   void (*group_norm)(const Tensor& x, const Groups& groups, const Tensor& weight,
                      const Tensor& bias, double eps, bool silu, Normalized& out) = nullptr;
   void (*group_norm_backward)(const Tensor& grad, const Tensor& x, const Groups& groups,

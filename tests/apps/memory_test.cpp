@@ -13,12 +13,9 @@
 
 namespace ebb::test::memory {
 
-using Arguments = std::vector<std::string>;
-
 Arguments training(const std::string& out, const Arguments& more) {
-  Arguments all{"train", "--data", "shapes", "--channels", "1", "--steps", "2", "--out", out};
-  all.insert(all.end(), more.begin(), more.end());
-  return all;
+  return Arguments{"train", "--data", "shapes", "--channels", "1", "--steps", "2", "--out", out} +
+         more;
 }
 
 // X of "at most about X GB of memory", in bytes.
@@ -90,9 +87,8 @@ TEST_CASE("a batch that memory cannot hold: an error before the run, smaller pie
   const RunOptions little{.most_memory = 800'000'000, .environment = {"OMP_NUM_THREADS=1"}};
   const std::string run = folder / "run";
   const auto with_batch = [&](const Arguments& more) {
-    Arguments options{"--preset", "tiny", "--size", "32", "--batch", "2000"};
-    options.insert(options.end(), more.begin(), more.end());
-    return run_program(training(run, options), little);
+    const Arguments options{"--preset", "tiny", "--size", "32", "--batch", "2000"};
+    return run_program(training(run, options + more), little);
   };
   const Outcome refused = with_batch({});
   CHECK(refused.code == 1);

@@ -22,6 +22,11 @@ void redirect(const std::string& path, int descriptor) {
 
 }  // namespace
 
+Arguments operator+(Arguments a, const Arguments& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
 Outcome run_program(const std::vector<std::string>& arguments, const RunOptions& options) {
   const TemporaryFolder folder;
   const std::string out = options.stdout_to.empty() ? folder / "out" : options.stdout_to;

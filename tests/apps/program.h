@@ -9,6 +9,9 @@
 
 namespace ebb::test {
 
+using Arguments = std::vector<std::string>;
+Arguments operator+(Arguments a, const Arguments& b);
+
 struct Outcome {
   int code;  // exit code; -N: ended by signal N
   std::string out, err;

@@ -18,12 +18,6 @@ namespace ebb::test::recovery {
 
 namespace fs = std::filesystem;
 using apps::RunFolder;
-using Arguments = std::vector<std::string>;
-
-Arguments operator+(Arguments a, const Arguments& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
 
 Arguments training(const std::string& out, const Arguments& more = {}) {
   return Arguments{"train", "--data", "shapes", "--size",   "8",    "--channels",  "1", "--batch",

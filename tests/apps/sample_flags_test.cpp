@@ -13,13 +13,6 @@
 namespace ebb::test {
 namespace sample_flags {
 
-using Arguments = std::vector<std::string>;
-
-Arguments operator+(Arguments a, const Arguments& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
 Arguments train(const std::string& out, const Arguments& more) {
   return Arguments{"train", "--data", "shapes", "--size",   "8",    "--channels", "1", "--batch",
                    "4",     "--out",  out,      "--preset", "tiny", "--steps",    "2"} +

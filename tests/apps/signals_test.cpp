@@ -14,7 +14,6 @@
 namespace ebb::test::signals {
 
 namespace fs = std::filesystem;
-using Arguments = std::vector<std::string>;
 using std::chrono::milliseconds;
 
 struct Phase {
@@ -24,11 +23,6 @@ struct Phase {
   int delay = 0;             // milliseconds after that
   bool stops_itself = true;  // at the first signal, with a word; else that ends the process
 };
-
-Arguments operator+(Arguments a, const Arguments& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
 
 // Whether any name in `folder` begins so.
 bool begun(const std::string& prefix) {

@@ -1,5 +1,6 @@
-// Every function and operator that Tensors and Variables share: of Tensors it gives what may be used
-// as a Tensor, of Variables, or of both mixed, a Variable. What is wrong here does not compile.
+// Every function and operator that Tensors and Variables share: of Tensors it gives what may be
+// used as a Tensor, of Variables, or of both mixed, a Variable. What is wrong here does not
+// compile.
 #include <doctest/doctest.h>
 #include <ebb/autograd/ops.h>
 

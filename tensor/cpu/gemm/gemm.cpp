@@ -2,7 +2,8 @@
 //
 //        b: panels of tile_columns columns     One task computes a block of c: for each panel of b
 //        | | | | |    (packed once)            and each tile_rows rows of a, a tile of sums stays
-//   a    +-+-+-+-+                             in registers while k runs (register_tile-inl.h). Rows of a
+//   a    +-+-+-+-+                             in registers while k runs (register_tile-inl.h).
+//   Rows of a
 //   ---  |t| | | |  t: one tile of c           are read where they lie.
 //   ---  +-+-+-+-+
 //

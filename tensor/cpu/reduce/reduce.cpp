@@ -134,7 +134,8 @@ void reduce(Reduction reduction, const Tensor& x, const Along& along, Tensor& ou
   if (out.numel() == 0) return;
   dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    using Sums = std::conditional_t<std::is_floating_point_v<T>, double, T>;  // see vector_reductions-inl.h
+    using Sums =
+        std::conditional_t<std::is_floating_point_v<T>, double, T>;  // see vector_reductions-inl.h
     if (reduction == Reduction::sum) return reduce<T, Sums>(reduction, x, along, out);
     reduce<T, T>(reduction, x, along, out);
   });

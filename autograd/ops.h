@@ -16,18 +16,16 @@ namespace ebb {
 
 // Pointwise (autograd/ops/pointwise.cpp). Every function of EBB_UNARY_LIST:
 Variable unary(Unary function, const Variable& x, double a = 0, double b = 0);
-#define EBB_DECLARE(name, value, gradient) Variable name(const Variable& x);
+#define EBB_DECLARE(name, ...) Variable name(const Variable& x);
 EBB_PLAIN_LIST(EBB_DECLARE)
 #undef EBB_DECLARE
 Variable leaky_relu(const Variable& x, double slope = 0.01);
 Variable pow(const Variable& x, double exponent);
 Variable clamp(const Variable& x, double low, double high);
-Variable add(const Variable& a, const Variable& b);
-Variable sub(const Variable& a, const Variable& b);
-Variable mul(const Variable& a, const Variable& b);
-Variable div(const Variable& a, const Variable& b);
-Variable maximum(const Variable& a, const Variable& b);  // a tie gives half to each
-Variable minimum(const Variable& a, const Variable& b);
+// Every function of EBB_BINARY_LIST; a tie of maximum or minimum gives half to each:
+#define EBB_DECLARE(name, ...) Variable name(const Variable& a, const Variable& b);
+EBB_BINARY_LIST(EBB_DECLARE)
+#undef EBB_DECLARE
 Variable add(const Variable& a, double b);
 Variable mul(const Variable& a, double b);
 Variable where(const Tensor& condition, const Variable& a, const Variable& b);

@@ -57,7 +57,7 @@ class OperatorCases {
   }
 
   void pointwise() {
-#define EBB_CASE(name, value, derivative) unary_case(Unary::name);
+#define EBB_CASE(name, ...) unary_case(Unary::name);
     EBB_UNARY_LIST(EBB_CASE)
 #undef EBB_CASE
     for (const double exponent : {3.0, 2.0, 1.0, 0.0})
@@ -73,12 +73,9 @@ class OperatorCases {
                 [=](const Inputs& in) { return function(in[0], in[1]); });
       };
       using Operands = const Variable&;
-      binary_case("add", [](Operands x, Operands y) { return x + y; });
-      binary_case("sub", [](Operands x, Operands y) { return x - y; });
-      binary_case("mul", [](Operands x, Operands y) { return x * y; });
-      binary_case("div", [](Operands x, Operands y) { return x / y; });
-      binary_case("maximum", [](Operands x, Operands y) { return maximum(x, y); });
-      binary_case("minimum", [](Operands x, Operands y) { return minimum(x, y); });
+#define EBB_CASE(name, ...) binary_case(#name, [](Operands x, Operands y) { return name(x, y); });
+      EBB_BINARY_LIST(EBB_CASE)
+#undef EBB_CASE
     }
     const Tensor tied = numbers({1, 2, -3, 0.5}, {4});
     const Tensor other = numbers({1, 1.5, -3, 2}, {4});

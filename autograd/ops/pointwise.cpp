@@ -12,7 +12,7 @@ Variable unary(Unary function, const Variable& x, double a, double b) {
       });
 }
 
-#define EBB_DEFINE(name, value, gradient) \
+#define EBB_DEFINE(name, ...) \
   Variable name(const Variable& x) { return unary(Unary::name, x); }
 EBB_PLAIN_LIST(EBB_DEFINE)
 #undef EBB_DEFINE
@@ -20,42 +20,6 @@ Variable leaky_relu(const Variable& x, double slope) { return unary(Unary::leaky
 Variable pow(const Variable& x, double exponent) { return unary(Unary::pow, x, exponent); }
 Variable clamp(const Variable& x, double low, double high) {
   return unary(Unary::clamp, x, low, high);
-}
-
-Variable add(const Variable& a, const Variable& b) {
-  return Variable::record("add", add(a.value(), b.value()), {a, b},
-                          [](const Tensor& grad, const Needs&) -> std::vector<Tensor> {
-                            return {grad, grad};
-                          });
-}
-
-Variable sub(const Variable& a, const Variable& b) {
-  return Variable::record("sub", sub(a.value(), b.value()), {a, b},
-                          [](const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
-                            return {grad, needs[1] ? neg(grad) : Tensor()};
-                          });
-}
-
-Variable mul(const Variable& a, const Variable& b) {
-  // Each factor is kept for the other's gradient alone.
-  const Tensor for_b = b.requires_grad() ? a.value() : Tensor();
-  const Tensor for_a = a.requires_grad() ? b.value() : Tensor();
-  return Variable::record(
-      "mul", mul(a.value(), b.value()), {a, b},
-      [for_b = Saved("mul", for_b), for_a = Saved("mul", for_a)](
-          const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
-        return {needs[0] ? grad * for_a.get() : Tensor(), needs[1] ? grad * for_b.get() : Tensor()};
-      });
-}
-
-Variable div(const Variable& a, const Variable& b) {
-  const Tensor y = div(a.value(), b.value());
-  return Variable::record("div", y, {a, b},
-                          [b = Saved("div", b.value()), y = Saved("div", y)](
-                              const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
-                            return {needs[0] ? grad / b.get() : Tensor(),
-                                    needs[1] ? neg(grad * (y.get() / b.get())) : Tensor()};
-                          });
 }
 
 namespace {
@@ -67,25 +31,56 @@ Tensor larger_share(const Tensor& grad, const Tensor& high, const Tensor& low) {
   return where(less(high, low), zero, where(equal(low, high), grad * 0.5, grad));
 }
 
+// A gradient of EBB_BINARY_LIST and what it names.
+struct BinaryRule {
+  Tensor (*gradient)(const Tensor& g, const Tensor& a, const Tensor& b, const Tensor& y);
+  bool a, b, y;
+};
+
+constexpr bool is_letter(char c) { return c == '_' || (c >= 'a' && c <= 'z'); }
+
+// Whether the variable `name` stands in `text`.
+constexpr bool mentions(std::string_view text, char name) {
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (text[i] == name && (i == 0 || !is_letter(text[i - 1])) &&
+        (i + 1 == text.size() || !is_letter(text[i + 1])))
+      return true;
+  return false;
+}
+
+Variable binary(Binary function, const Variable& a, const Variable& b, const BinaryRule& by_a,
+                const BinaryRule& by_b) {
+  const std::string_view name = name_of(function);
+  const Tensor y = binary(function, a.value(), b.value());
+  const auto kept = [&](bool BinaryRule::*part, const Tensor& tensor) {
+    const bool needed = (a.requires_grad() && by_a.*part) || (b.requires_grad() && by_b.*part);
+    return Saved(name, needed ? tensor : Tensor());
+  };
+  return Variable::record(name, y, {a, b},
+                          [a = kept(&BinaryRule::a, a.value()), b = kept(&BinaryRule::b, b.value()),
+                           y = kept(&BinaryRule::y, y), by_a = by_a.gradient, by_b = by_b.gradient](
+                              const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
+                            return {needs[0] ? by_a(grad, a.get(), b.get(), y.get()) : Tensor(),
+                                    needs[1] ? by_b(grad, a.get(), b.get(), y.get()) : Tensor()};
+                          });
+}
+
 }  // namespace
 
-Variable maximum(const Variable& a, const Variable& b) {
-  return Variable::record("maximum", maximum(a.value(), b.value()), {a, b},
-                          [a = Saved("maximum", a.value()), b = Saved("maximum", b.value())](
-                              const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
-                            return {needs[0] ? larger_share(grad, a.get(), b.get()) : Tensor(),
-                                    needs[1] ? larger_share(grad, b.get(), a.get()) : Tensor()};
-                          });
-}
-
-Variable minimum(const Variable& a, const Variable& b) {
-  return Variable::record("minimum", minimum(a.value(), b.value()), {a, b},
-                          [a = Saved("minimum", a.value()), b = Saved("minimum", b.value())](
-                              const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
-                            return {needs[0] ? larger_share(grad, b.get(), a.get()) : Tensor(),
-                                    needs[1] ? larger_share(grad, a.get(), b.get()) : Tensor()};
-                          });
-}
+#define EBB_RULE(gradient)                                                           \
+  BinaryRule {                                                                       \
+    []([[maybe_unused]] const Tensor& g, [[maybe_unused]] const Tensor& a,           \
+       [[maybe_unused]] const Tensor& b,                                             \
+       [[maybe_unused]] const Tensor& y) -> Tensor { return gradient; },             \
+        mentions(#gradient, 'a'), mentions(#gradient, 'b'), mentions(#gradient, 'y') \
+  }
+#define EBB_DEFINE(name, value, by_a, by_b)                            \
+  Variable name(const Variable& a, const Variable& b) {                \
+    return binary(Binary::name, a, b, EBB_RULE(by_a), EBB_RULE(by_b)); \
+  }
+EBB_BINARY_LIST(EBB_DEFINE)
+#undef EBB_DEFINE
+#undef EBB_RULE
 
 Variable add(const Variable& a, double b) {
   return Variable::record(

@@ -6,31 +6,20 @@
 
 namespace ebb {
 
-std::string_view name_of(Unary function) {
-  switch (function) {
-#define EBB_NAME(name, value, gradient) \
-  case Unary::name:                     \
-    return #name;
-    EBB_UNARY_LIST(EBB_NAME)
-#undef EBB_NAME
-  }
-  return "unary";
-}
-
-std::string_view name_of(Binary function) {
-  constexpr std::string_view names[] = {"add",     "sub",     "mul",  "div",
-                                        "maximum", "minimum", "less", "equal"};
-  return names[static_cast<std::size_t>(function)];
-}
-
 namespace {
 
-bool takes_integers(Unary function) {
-  return function == Unary::neg || function == Unary::abs || function == Unary::square ||
-         function == Unary::relu || function == Unary::clamp;
-}
+#define EBB_NAME(name, ...) #name,
+constexpr std::string_view unary_names[] = {EBB_UNARY_LIST(EBB_NAME)};
+constexpr std::string_view binary_names[] = {EBB_BINARY_LIST(EBB_NAME)
+                                                 EBB_COMPARISON_LIST(EBB_NAME)};
+#undef EBB_NAME
 
 }  // namespace
+
+std::string_view name_of(Unary function) { return unary_names[static_cast<std::size_t>(function)]; }
+std::string_view name_of(Binary function) {
+  return binary_names[static_cast<std::size_t>(function)];
+}
 
 Tensor unary(Unary function, const Tensor& x, double a, double b) {
   const std::string_view name = name_of(function);
@@ -53,7 +42,7 @@ Tensor unary_backward(Unary function, const Tensor& grad, const Tensor& x, const
   return out;
 }
 
-#define EBB_DEFINE(name, value, gradient) \
+#define EBB_DEFINE(name, ...) \
   Tensor name(const Tensor& x) { return unary(Unary::name, x); }
 EBB_PLAIN_LIST(EBB_DEFINE)
 #undef EBB_DEFINE
@@ -64,20 +53,17 @@ Tensor clamp(const Tensor& x, double low, double high) { return unary(Unary::cla
 Tensor binary(Binary function, const Tensor& a, const Tensor& b) {
   const std::string_view name = name_of(function);
   const auto [device, dtype] = common_operands(name, {&a, &b});
-  if (function == Binary::div) check_floating(name, a);
+  if (!takes_integers(function)) check_floating(name, a);
   Tensor out = Tensor::empty(broadcast_shapes(name, a.shape(), b.shape()), dtype, device);
   use(name, device, kernels(device).binary)(function, a, b, out);
   return out;
 }
 
-Tensor add(const Tensor& a, const Tensor& b) { return binary(Binary::add, a, b); }
-Tensor sub(const Tensor& a, const Tensor& b) { return binary(Binary::sub, a, b); }
-Tensor mul(const Tensor& a, const Tensor& b) { return binary(Binary::mul, a, b); }
-Tensor div(const Tensor& a, const Tensor& b) { return binary(Binary::div, a, b); }
-Tensor maximum(const Tensor& a, const Tensor& b) { return binary(Binary::maximum, a, b); }
-Tensor minimum(const Tensor& a, const Tensor& b) { return binary(Binary::minimum, a, b); }
-Tensor less(const Tensor& a, const Tensor& b) { return binary(Binary::less, a, b); }
-Tensor equal(const Tensor& a, const Tensor& b) { return binary(Binary::equal, a, b); }
+#define EBB_DEFINE(name, ...) \
+  Tensor name(const Tensor& a, const Tensor& b) { return binary(Binary::name, a, b); }
+EBB_BINARY_LIST(EBB_DEFINE)
+EBB_COMPARISON_LIST(EBB_DEFINE)
+#undef EBB_DEFINE
 
 namespace {
 

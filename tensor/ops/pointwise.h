@@ -1,7 +1,8 @@
 // Pointwise functions. Binary ones broadcast (NumPy's rule) and need equal dtypes and devices.
 //
-// The functions of one tensor are one list, with value and gradient side by side: a line here
-// gives the functions on Tensors and Variables, the kernels, the gradient and its check.
+// The functions of one tensor and of two are lists, with value and gradient side by side: a line
+// here gives the functions on Tensors and Variables, the kernels of every device, the gradient and
+// the tests of all of them.
 //
 // NaN, infinities and zeros' signs are PyTorch's (but for silu's and gelu's zeros far below 0).
 // Denormals are zeros to arithmetic and no result of it; what only moves values (neg, abs, relu,
@@ -44,40 +45,55 @@ namespace ebb {
   _(leaky_relu,  (x > 0 ? x : a * x),                     g * (x > 0 ? T(1) : a))              \
   _(pow,         detail::pow(x, a),                       detail::pow_gradient(g, x, a))       \
   _(clamp,       (x < a ? a : x > b ? b : x),             (((x >= a) & (x <= b)) ? g : T(0)))
+
+// _(name, value, gradient by a, gradient by b): a and b are the inputs, y the value, g the gradient
+// by y. The value is arithmetic in T, in which integers wrap around; the gradients are of Tensors,
+// and what they name is kept for them. larger_share is in autograd/ops/pointwise.cpp.
+#define EBB_BINARY_LIST(_)                                                                     \
+  _(add,      detail::Wrapping<T>(a) + detail::Wrapping<T>(b),  g,      g)                     \
+  _(sub,      detail::Wrapping<T>(a) - detail::Wrapping<T>(b),  g,      neg(g))                \
+  _(mul,      detail::Wrapping<T>(a) * detail::Wrapping<T>(b),  g * b,  g * a)                 \
+  _(div,      a / b,                                            g / b,  neg(g * (y / b)))      \
+  _(maximum,  ((a > b) | (a != a)) ? a : b,  larger_share(g, a, b),  larger_share(g, b, a))    \
+  _(minimum,  ((a < b) | (a != a)) ? a : b,  larger_share(g, b, a),  larger_share(g, a, b))
+// Comparisons have no gradient: 1 where they hold, else 0, in the inputs' dtype.
+#define EBB_COMPARISON_LIST(_)                                                                 \
+  _(less, a < b)           _(less_equal, a <= b)        _(equal, a == b)                       \
+  _(greater, a > b)        _(greater_equal, a >= b)     _(not_equal, a != b)
 // clang-format on
 
-enum class Unary : std::uint8_t {
-#define EBB_ENUM(name, value, gradient) name,
-  EBB_UNARY_LIST(EBB_ENUM)
+#define EBB_ENUM(name, ...) name,
+enum class Unary : std::uint8_t { EBB_UNARY_LIST(EBB_ENUM) };
+enum class Binary : std::uint8_t { EBB_BINARY_LIST(EBB_ENUM) EBB_COMPARISON_LIST(EBB_ENUM) };
 #undef EBB_ENUM
-};
 std::string_view name_of(Unary function);
+std::string_view name_of(Binary function);
 
-// y = function(x; a, b), any shape, float32 or float64 (neg, abs, square, relu, clamp also int64).
+// Whether int64 has the function too.
+constexpr bool takes_integers(Unary function) {
+  return function == Unary::neg || function == Unary::abs || function == Unary::square ||
+         function == Unary::relu || function == Unary::clamp;
+}
+constexpr bool takes_integers(Binary function) { return function != Binary::div; }
+
+// y = function(x; a, b), any shape.
 Tensor unary(Unary function, const Tensor& x, double a = 0, double b = 0);
 // The gradient by x, from that by y (`grad`), the input x and the value y.
 Tensor unary_backward(Unary function, const Tensor& grad, const Tensor& x, const Tensor& y,
                       double a = 0, double b = 0);
 
-#define EBB_DECLARE(name, value, gradient) Tensor name(const Tensor& x);
+#define EBB_DECLARE(name, ...) Tensor name(const Tensor& x);
 EBB_PLAIN_LIST(EBB_DECLARE)
 #undef EBB_DECLARE
 Tensor leaky_relu(const Tensor& x, double slope = 0.01);
 Tensor pow(const Tensor& x, double exponent);
 Tensor clamp(const Tensor& x, double low, double high);
 
-enum class Binary : std::uint8_t { add, sub, mul, div, maximum, minimum, less, equal };
-std::string_view name_of(Binary function);
 Tensor binary(Binary function, const Tensor& a, const Tensor& b);
-
-Tensor add(const Tensor& a, const Tensor& b);
-Tensor sub(const Tensor& a, const Tensor& b);
-Tensor mul(const Tensor& a, const Tensor& b);
-Tensor div(const Tensor& a, const Tensor& b);
-Tensor maximum(const Tensor& a, const Tensor& b);
-Tensor minimum(const Tensor& a, const Tensor& b);
-Tensor less(const Tensor& a, const Tensor& b);   // 1 where a < b, else 0, in the inputs' dtype
-Tensor equal(const Tensor& a, const Tensor& b);  // 1 where a == b, else 0
+#define EBB_DECLARE(name, ...) Tensor name(const Tensor& a, const Tensor& b);
+EBB_BINARY_LIST(EBB_DECLARE)
+EBB_COMPARISON_LIST(EBB_DECLARE)
+#undef EBB_DECLARE
 
 // With a scalar of the tensor's own dtype.
 Tensor add(const Tensor& a, double b);

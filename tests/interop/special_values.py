@@ -15,7 +15,9 @@ dimension. "images/x" (N, C, H, W), "images/NAME/..." the same, with the cotange
 "loss/NAME/y", "loss/NAME/grad_a", "loss/NAME/grad_b": of each pair of "loss/x" by itself; "loss/
 cross_entropy/..." of the rows of "rows/x" by themselves, row i of class i % 19.
 """
+import re
 import sys
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -29,18 +31,25 @@ VALUES = [NAN, -NAN, INF, -INF, 0.0, -0.0, 2.0**-126, -(2.0**-126), 2.0**127, -(
 COTANGENTS = [INF, -INF, NAN, 0.0, -0.0, -2.5]
 LOSS_VALUES = [NAN, INF, -INF, 0.0, -0.0, 1.0, -0.5, 2.0, 30.0, -100.0]
 
-UNARY = {
-    "neg": torch.neg, "exp": torch.exp, "log": torch.log, "sqrt": torch.sqrt, "rsqrt": torch.rsqrt,
-    "reciprocal": torch.reciprocal, "square": torch.square, "abs": torch.abs, "sin": torch.sin,
-    "cos": torch.cos, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu,
-    "silu": F.silu, "gelu": F.gelu, "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "softplus": F.softplus, "erf": torch.erf, "leaky_relu": F.leaky_relu,
+HEADER = Path(__file__).resolve().parents[2] / "tensor/ops/pointwise.h"
+OTHER_NAMES = {"gelu_tanh": lambda x: F.gelu(x, approximate="tanh")}
+PARAMETERS = {
+    "leaky_relu": F.leaky_relu,
     "pow 2": lambda x: x.pow(2), "pow 0.5": lambda x: x.pow(0.5), "pow -1": lambda x: x.pow(-1),
     "pow 0": lambda x: x.pow(0), "pow 3": lambda x: x.pow(3),
     "clamp": lambda x: x.clamp(-0.75, 1.5),
 }
-BINARY = {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div,
-          "maximum": torch.maximum, "minimum": torch.minimum}
+
+
+def listed(name):
+    """The functions of a list in the header, by name."""
+    body = re.search(rf"#define {name}\(_\)(.*?)\n(?!\s*_)", HEADER.read_text(), re.DOTALL).group(1)
+    names = re.findall(r"(?:^|\s)_\((\w+),", body)
+    return {n: OTHER_NAMES.get(n) or getattr(torch, n, None) or getattr(F, n) for n in names}
+
+
+UNARY = {**listed("EBB_PLAIN_LIST"), **PARAMETERS}
+BINARY = listed("EBB_BINARY_LIST")
 ROWS = {
     "sum": lambda x: x.sum(1), "mean": lambda x: x.mean(1), "var": lambda x: x.var(1),
     "std": lambda x: x.std(1), "amax": lambda x: x.amax(1), "amin": lambda x: x.amin(1),

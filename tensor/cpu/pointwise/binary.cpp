@@ -16,57 +16,16 @@ namespace ebb::cpu {
 namespace HWY_NAMESPACE {
 namespace {  // other files have functions of the same names
 
-using detail::Wrapping;
-
-struct Add {
-  template <class T>
-  static T of(T a, T b) {
-    return static_cast<T>(Wrapping<T>(a) + Wrapping<T>(b));
-  }
-};
-struct Sub {
-  template <class T>
-  static T of(T a, T b) {
-    return static_cast<T>(Wrapping<T>(a) - Wrapping<T>(b));
-  }
-};
-struct Mul {
-  template <class T>
-  static T of(T a, T b) {
-    return static_cast<T>(Wrapping<T>(a) * Wrapping<T>(b));
-  }
-};
-struct Div {
-  template <class T>
-  static T of(T a, T b) {
-    return a / b;
-  }
-};
-// A NaN on either side wins.
-struct Maximum {
-  template <class T>
-  static T of(T a, T b) {
-    return ((a > b) | (a != a)) ? a : b;
-  }
-};
-struct Minimum {
-  template <class T>
-  static T of(T a, T b) {
-    return ((a < b) | (a != a)) ? a : b;
-  }
-};
-struct Less {
-  template <class T>
-  static T of(T a, T b) {
-    return a < b ? T(1) : T(0);
-  }
-};
-struct Equal {
-  template <class T>
-  static T of(T a, T b) {
-    return a == b ? T(1) : T(0);
-  }
-};
+#define EBB_FUNCTION(name, value_of, ...) \
+  struct name##_function {                \
+    template <class T>                    \
+    static T value(T a, T b) {            \
+      return static_cast<T>(value_of);    \
+    }                                     \
+  };
+EBB_BINARY_LIST(EBB_FUNCTION)
+EBB_COMPARISON_LIST(EBB_FUNCTION)
+#undef EBB_FUNCTION
 
 using Walk2 = Walk<2>;
 
@@ -81,12 +40,12 @@ void binary_piece(const Walk2& walk, const Walk2::Piece& piece, const void* a, c
   for (std::int64_t r = 0; r < piece.rows; ++r) {
     if (walk.step(0) == 0) {
       const T same = *as;
-      for (std::int64_t i = 0; i < columns; ++i) to[i] = Function::of(same, bs[i]);
+      for (std::int64_t i = 0; i < columns; ++i) to[i] = Function::value(same, bs[i]);
     } else if (walk.step(1) == 0) {
       const T same = *bs;
-      for (std::int64_t i = 0; i < columns; ++i) to[i] = Function::of(as[i], same);
+      for (std::int64_t i = 0; i < columns; ++i) to[i] = Function::value(as[i], same);
     } else {
-      for (std::int64_t i = 0; i < columns; ++i) to[i] = Function::of(as[i], bs[i]);
+      for (std::int64_t i = 0; i < columns; ++i) to[i] = Function::value(as[i], bs[i]);
     }
     as += walk.row_step(0);
     bs += walk.row_step(1);
@@ -94,39 +53,23 @@ void binary_piece(const Walk2& walk, const Walk2::Piece& piece, const void* a, c
   }
 }
 
-using BinaryPiece = decltype(&binary_piece<Add, float>);
-
-template <class Function>
-BinaryPiece of_dtype(DType dtype) {
-  return dispatch_all(dtype, [](auto zero) -> BinaryPiece {
-    using T = decltype(zero);
-    if constexpr (std::is_same_v<Function, Div> && std::is_integral_v<T>)
-      return nullptr;
-    else
-      return binary_piece<Function, T>;
-  });
-}
+using BinaryPiece = decltype(&binary_piece<add_function, float>);
 
 BinaryPiece find_binary(Binary function, DType dtype) {
-  switch (function) {
-    case Binary::add:
-      return of_dtype<Add>(dtype);
-    case Binary::sub:
-      return of_dtype<Sub>(dtype);
-    case Binary::mul:
-      return of_dtype<Mul>(dtype);
-    case Binary::div:
-      return of_dtype<Div>(dtype);
-    case Binary::maximum:
-      return of_dtype<Maximum>(dtype);
-    case Binary::minimum:
-      return of_dtype<Minimum>(dtype);
-    case Binary::less:
-      return of_dtype<Less>(dtype);
-    case Binary::equal:
-      return of_dtype<Equal>(dtype);
-  }
-  return nullptr;
+  return dispatch_all(dtype, [&](auto zero) -> BinaryPiece {
+    using T = decltype(zero);
+    switch (function) {
+#define EBB_CASE(name, ...)                                                    \
+  case Binary::name:                                                           \
+    if constexpr (std::is_floating_point_v<T> || takes_integers(Binary::name)) \
+      return binary_piece<name##_function, T>;                                 \
+    break;
+      EBB_BINARY_LIST(EBB_CASE)
+      EBB_COMPARISON_LIST(EBB_CASE)
+#undef EBB_CASE
+    }
+    return nullptr;
+  });
 }
 
 using Walk3 = Walk<3>;

@@ -52,20 +52,14 @@ void gradients(const void* grad, const void* x, const void* y, double a, double 
 using Values = decltype(&values<neg_function, float>);
 using Gradients = decltype(&gradients<neg_function, float>);
 
-// Whether `function` is one that integers have too.
-constexpr bool is_integral(Unary function) {
-  return function == Unary::neg || function == Unary::abs || function == Unary::square ||
-         function == Unary::relu || function == Unary::clamp;
-}
-
 Values find_values(Unary function, DType dtype) {
   return dispatch_all(dtype, [&](auto zero) -> Values {
     using T = decltype(zero);
     switch (function) {
-#define EBB_CASE(name, value, gradient)                                    \
-  case Unary::name:                                                        \
-    if constexpr (std::is_floating_point_v<T> || is_integral(Unary::name)) \
-      return values<name##_function, T>;                                   \
+#define EBB_CASE(name, value, gradient)                                       \
+  case Unary::name:                                                           \
+    if constexpr (std::is_floating_point_v<T> || takes_integers(Unary::name)) \
+      return values<name##_function, T>;                                      \
     break;
       EBB_UNARY_LIST(EBB_CASE)
 #undef EBB_CASE

@@ -13,13 +13,15 @@ enum class Device : std::uint8_t {
   cuda,  // linked in or absent; absent, every use is an error that says so
   test,  // the CPU kernels under another tag, whose memory only copies can reach: it proves that
          // nothing above tensor/ touches bytes on a device
+  reference,  // plain loops: what the other devices' kernels are held to
 };
 
 constexpr std::string_view name_of(Device device) {
-  return device == Device::cpu ? "cpu" : device == Device::cuda ? "cuda" : "test";
+  constexpr std::string_view names[] = {"cpu", "cuda", "test", "reference"};
+  return names[static_cast<std::size_t>(device)];
 }
 
-// "cpu", "cuda" or "test"; anything else is an Error that lists them.
+// "cpu", "cuda", "test" or "reference"; anything else is an Error that lists them.
 Device parse_device(std::string_view name);
 
 }  // namespace ebb

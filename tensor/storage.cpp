@@ -86,7 +86,7 @@ class Cache {
 // Never destroyed: tensors in static variables may outlive any order of destruction.
 Cache& cache(Device device) {
   static Cache* const caches[] = {new Cache(Device::cpu), new Cache(Device::cuda),
-                                  new Cache(Device::test)};
+                                  new Cache(Device::test), new Cache(Device::reference)};
   return *caches[static_cast<std::size_t>(device)];
 }
 

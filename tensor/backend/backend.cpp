@@ -2,10 +2,42 @@
 
 namespace ebb {
 
-// The test device runs the same kernels; that its memory is out of reach is enforced by
+// The test device runs the same kernels as the CPU; that its memory is out of reach is enforced by
 // Tensor::data, which serves Device::cpu alone.
 const Kernels& kernels(Device device) {
-  return device == Device::cuda ? cuda::kernels() : cpu::kernels();
+  switch (device) {
+    case Device::cuda:
+      return cuda::kernels();
+    case Device::reference:
+      return reference::kernels();
+    case Device::cpu:
+    case Device::test:
+      break;
+  }
+  return cpu::kernels();
+}
+
+std::int64_t View::at(std::int64_t i, const Shape& shape) const {
+  std::int64_t place = offset;
+  for (std::int64_t d = shape.rank(); d-- > 0; i /= shape[d])
+    place += i % shape[d] * strides[static_cast<std::size_t>(d)];
+  return place;
+}
+
+View broadcast_view(const Shape& shape, const Shape& out) {
+  View view;
+  const auto own = shape.strides();
+  const auto ahead = static_cast<std::size_t>(out.rank() - shape.rank());
+  for (std::size_t d = 0; d + ahead < static_cast<std::size_t>(out.rank()); ++d)
+    view.strides[ahead + d] = shape.begin()[d] == 1 ? 0 : own[d];
+  return view;
+}
+
+ConvGeometry conv_geometry(const Tensor& x, const Tensor& weight, const Tensor& y,
+                           const Conv2dOptions& options) {
+  return {x.size(0),      x.size(1),       x.size(2),        x.size(3),
+          y.size(1),      y.size(2),       y.size(3),        {weight.size(2), weight.size(3)},
+          options.stride, options.padding, options.dilation, options.groups};
 }
 
 }  // namespace ebb

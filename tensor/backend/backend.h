@@ -12,6 +12,7 @@
 #include <ebb/tensor/ops/pointwise.h>
 #include <ebb/tensor/ops/pool.h>
 #include <ebb/tensor/ops/reduce.h>
+#include <ebb/tensor/random/random.h>
 #include <ebb/tensor/tensor.h>
 
 namespace ebb {
@@ -25,7 +26,12 @@ struct Along {
 struct View {
   std::int64_t offset = 0;
   std::array<std::int64_t, Shape::max_rank> strides{};
+
+  // Of element `i` in row-major order of a walk over `shape`.
+  std::int64_t at(std::int64_t i, const Shape& shape) const;
 };
+// A contiguous tensor of `shape` read as if broadcast to `out`.
+View broadcast_view(const Shape& shape, const Shape& out);
 
 enum class Scan : std::uint8_t { sum, product };
 
@@ -33,6 +39,11 @@ enum class Scan : std::uint8_t { sum, product };
 // neighbouring channels of a group.
 struct Groups {
   std::int64_t samples, positions, channels, groups;
+
+  // How far one sample's weights are from the next one's: 0 where all share them.
+  std::int64_t parameter_stride(const Tensor& parameter) const {
+    return parameter.defined() && parameter.numel() > channels ? channels : 0;
+  }
 };
 
 // Along one side of an image: output i is sum_k weight[k] x[source[k]], k from first[i] up to
@@ -60,6 +71,18 @@ struct Heads {
     return rows.first + index / heads * rows.item + index % heads * rows.head;
   }
 };
+
+// Sizes of a convolution from x (n,h,w,ci) to y (n,ho,wo,co).
+struct ConvGeometry {
+  std::int64_t n, h, w, ci, ho, wo, co;
+  Pair kernel, stride, padding, dilation;
+  std::int64_t groups;
+
+  std::int64_t group_in() const { return ci / groups; }
+  std::int64_t group_out() const { return co / groups; }
+};
+ConvGeometry conv_geometry(const Tensor& x, const Tensor& weight, const Tensor& y,
+                           const Conv2dOptions& options);
 
 struct Kernels {
   // Memory. `upload` and `download` copy from and to the host, `copy` within the device.
@@ -142,6 +165,14 @@ struct Kernels {
   // The same past a relu with output y, in dy itself.
   void (*relu_sum_pixels)(const Tensor& y, Tensor& dy, Tensor& db) = nullptr;
 
+  // Random numbers (tensor/random/random.h); the same bits on every device. box_muller turns
+  // uniform numbers into normal ones in place, in blocks of 16 from the first on.
+  void (*philox_uniform)(const PhiloxAddress& address, Tensor& out) = nullptr;
+  void (*philox_normal)(const PhiloxAddress& address, Tensor& out) = nullptr;
+  void (*philox_integers)(std::int64_t low, std::uint64_t range, const PhiloxAddress& address,
+                          Tensor& out) = nullptr;
+  void (*box_muller)(Tensor& x) = nullptr;
+
   // Optimizers: one pass over all slots.
   void (*adam_step)(std::vector<AdamSlot>& slots, const AdamRule& rule) = nullptr;
   void (*sgd_step)(std::vector<SgdSlot>& slots, const SgdRule& rule) = nullptr;
@@ -163,7 +194,20 @@ auto use(std::string_view operation, Device device, Result (*entry)(Parameters..
   };
 }
 
+// The elements of a tensor, for its device's kernels.
+template <class T>
+const T* input(const Tensor& x) {
+  return static_cast<const T*>(x.raw());
+}
+template <class T>
+T* output(Tensor& x) {
+  return static_cast<T*>(x.raw());
+}
+
 namespace cpu {
+const Kernels& kernels();
+}
+namespace reference {
 const Kernels& kernels();
 }
 namespace cuda {

@@ -22,6 +22,7 @@ Kernels make_table() {
   add_norm_kernels(table);
   add_pool_kernels(table);
   add_resample_kernels(table);
+  add_random_kernels(table);
   return table;
 }
 

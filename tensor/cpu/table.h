@@ -19,5 +19,6 @@ void add_attention_kernels(Kernels& table);
 void add_norm_kernels(Kernels& table);
 void add_pool_kernels(Kernels& table);
 void add_resample_kernels(Kernels& table);
+void add_random_kernels(Kernels& table);
 
 }  // namespace ebb::cpu

@@ -35,11 +35,12 @@ struct PhiloxAddress {
 };
 // Floating dtypes only.
 Tensor philox_uniform(const Shape& shape, const PhiloxAddress& address,
-                      DType dtype = DType::float32);  // [0, 1)
-Tensor philox_normal(const Shape& shape, const PhiloxAddress& address,
-                     DType dtype = DType::float32);  // N(0, 1), Box-Muller
+                      DType dtype = DType::float32, Device device = Device::cpu);  // [0, 1)
+Tensor philox_normal(const Shape& shape, const PhiloxAddress& address, DType dtype = DType::float32,
+                     Device device = Device::cpu);  // N(0, 1), Box-Muller
 Tensor philox_integers(const Shape& shape, std::int64_t low, std::int64_t high,
-                       const PhiloxAddress& address);  // int64 in [low, high)
+                       const PhiloxAddress& address,
+                       Device device = Device::cpu);  // int64 in [low, high)
 // A permutation of 0..n-1, int64 (n).
 Tensor philox_permutation(std::int64_t n, const PhiloxAddress& address);
 

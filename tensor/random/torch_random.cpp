@@ -1,5 +1,5 @@
-#include <ebb/tensor/cpu/random/box_muller.h>
-#include <ebb/tensor/cpu/runtime/parallel.h>
+#include <ebb/tensor/backend/backend.h>
+#include <ebb/tensor/random/box_muller.h>
 #include <ebb/tensor/random/random.h>
 
 #include <cmath>
@@ -64,12 +64,10 @@ Tensor TorchGenerator::randn(const Shape& shape, DType dtype) {
       return;
     }
     state_->uniform(values, count);
-    cpu::parallel_for(count / 16, 256, [&](std::int64_t begin, std::int64_t end) {
-      cpu::box_muller(values + 16 * begin, 16 * (end - begin));
-    });
+    use("randn", Device::cpu, kernels(Device::cpu).box_muller)(result);
     if (count % 16 != 0) {
       state_->uniform(values + count - 16, 16);
-      cpu::box_muller(values + count - 16, 16);
+      box_muller(values + count - 16, 16);
     }
   });
   return result;

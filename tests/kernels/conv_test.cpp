@@ -4,6 +4,7 @@
 #include <ebb/tensor/ops/conv.h>
 #include <ebb/tensor/ops/pointwise.h>
 #include <ebb/tensor/ops/reduce.h>
+#include <ebb/tensor/reference/reference.h>
 #include <ebb/tensor/threads.h>
 
 #include <algorithm>
@@ -49,7 +50,7 @@ struct Case {
   Conv2dOptions options;
 };
 
-cpu::ConvGeometry geometry(const Case& c, const Tensor& x, const Tensor& y) {
+ConvGeometry geometry(const Case& c, const Tensor& x, const Tensor& y) {
   return {c.n,
           x.size(1),
           x.size(2),
@@ -87,24 +88,24 @@ void check_case(const Case& c, DType dtype, double tolerance) {
     const Tensor y =
         conv2d(x, weight, activation == Activation::silu ? Tensor() : bias, plain, activation);
     std::vector<double> want(y.numel());
-    cpu::reference::forward(geometry(c, x, y), pointer(xs), pointer(ws),
+    reference::conv_forward(geometry(c, x, y), pointer(xs), pointer(ws),
                             activation == Activation::silu ? nullptr : pointer(bs), activation,
                             want.data());
     CHECK(distance(y, want) <= tolerance);
   }
   const Tensor y = conv2d(x, weight, bias, plain);
-  const cpu::ConvGeometry g = geometry(c, x, y);
+  const ConvGeometry g = geometry(c, x, y);
   const Tensor dy = numbers(y.shape(), 4).to(dtype);
   const auto dys = dy.to_vector<double>();
 
   std::vector<double> want(x.numel());
-  cpu::reference::backward_data<double>(g, pointer(dys), pointer(ws), nullptr, Activation::none,
+  reference::conv_backward_data<double>(g, pointer(dys), pointer(ws), nullptr, Activation::none,
                                         want.data());
   CHECK(distance(conv2d_backward_data(dy, weight, c.h, c.w, plain), want) <= tolerance);
 
   const ConvWeightGradients gradients = conv2d_backward_weights(dy, x, c.kernel, plain);
   std::vector<double> want_weight(weight.numel()), want_bias(c.co);
-  cpu::reference::backward_weights<double>(g, pointer(dys), pointer(xs), want_weight.data());
+  reference::conv_backward_weights<double>(g, pointer(dys), pointer(xs), want_weight.data());
   for (std::size_t i = 0; i < dys.size(); ++i) want_bias[i % want_bias.size()] += dys[i];
   CHECK(distance(gradients.weight, want_weight) <= tolerance);
   CHECK(distance(gradients.bias, want_bias) <= tolerance);
@@ -113,19 +114,19 @@ void check_case(const Case& c, DType dtype, double tolerance) {
   const Tensor back_bias = numbers({c.ci}, 5).to(dtype);
   const auto back = back_bias.to_vector<double>();
   const Tensor z = conv_transpose2d(dy, weight, back_bias, c.options, Activation::relu);
-  const cpu::ConvGeometry t = geometry(c, z, dy);
+  const ConvGeometry t = geometry(c, z, dy);
   std::vector<double> want_z(z.numel());
-  cpu::reference::backward_data(t, pointer(dys), pointer(ws), pointer(back), Activation::relu,
+  reference::conv_backward_data(t, pointer(dys), pointer(ws), pointer(back), Activation::relu,
                                 want_z.data());
   CHECK(distance(z, want_z) <= tolerance);
   const Tensor dz = numbers(z.shape(), 6).to(dtype);
   const auto dzs = dz.to_vector<double>();
   std::vector<double> want_dy(dy.numel());
-  cpu::reference::forward<double>(t, pointer(dzs), pointer(ws), nullptr, Activation::none,
+  reference::conv_forward<double>(t, pointer(dzs), pointer(ws), nullptr, Activation::none,
                                   want_dy.data());
   CHECK(distance(conv_transpose2d_backward_data(dz, weight, c.options), want_dy) <= tolerance);
   const auto transposed = conv_transpose2d_backward_weights(dz, dy, c.kernel, c.options);
-  cpu::reference::backward_weights<double>(t, pointer(dys), pointer(dzs), want_weight.data());
+  reference::conv_backward_weights<double>(t, pointer(dys), pointer(dzs), want_weight.data());
   std::fill(want_bias.begin(), want_bias.end(), 0.0);
   want_bias.resize(c.ci);
   for (std::size_t i = 0; i < dzs.size(); ++i) want_bias[i % want_bias.size()] += dzs[i];
@@ -274,7 +275,7 @@ TEST_CASE("conv: exact convolutions are direct sums") {
   const auto xs = x.to_vector<double>(), ws = weight.to_vector<double>();
   std::vector<double> want(exact.numel());
   const Case c{1, 12, 12, 32, 32, {3, 3}, options};
-  cpu::reference::forward<double>(geometry(c, x, exact), xs.data(), ws.data(), nullptr,
+  reference::conv_forward<double>(geometry(c, x, exact), xs.data(), ws.data(), nullptr,
                                   Activation::none, want.data());
   CHECK(distance(exact, want) <= 3e-6);
   CHECK(distance(fast, want) <= 2e-5);

@@ -6,6 +6,7 @@
 #include <random>
 #include <vector>
 
+#include "tests/kernels/plain_product.h"
 #include "tests/worse.h"
 
 using namespace ebb;
@@ -35,7 +36,7 @@ void compare(std::int64_t m, std::int64_t n, std::int64_t k, bool trans_a, bool 
   const Matrix<T> right = trans_b ? Matrix<T>{b.data(), 1, k} : Matrix<T>{b.data(), n, 1};
   const Epilogue<T> epilogue{accumulate, with_bias ? bias.data() : nullptr, activation};
   gemm(m, n, k, left, right, got.data(), ldc, epilogue);
-  gemm_reference(m, n, k, left, right, want.data(), ldc, epilogue);
+  test::plain_product(m, n, k, left, right, want.data(), ldc, epilogue);
   const double tolerance = (sizeof(T) == 4 ? 1e-6 : 1e-14) * (4 + std::sqrt(double(k)));
   double worst = 0;
   for (std::size_t i = 0; i < want.size(); ++i)

@@ -6,6 +6,7 @@
 #include <ebb/tensor/cpu/gemm/gemm.h>
 #include <ebb/tensor/cpu/norm/group_norm.h>
 #include <ebb/tensor/ops/conv.h>
+#include <ebb/tensor/reference/reference.h>
 
 #include <bit>
 #include <cmath>
@@ -14,6 +15,7 @@
 
 #include "tests/alike.h"
 #include "tests/capture.h"
+#include "tests/kernels/plain_product.h"
 #include "tests/tensor/numbers.h"
 
 namespace ebb {
@@ -89,21 +91,21 @@ void check_layer(const Layer& layer, Activation activation) {
       {layer.co, layer.ci / layer.options.groups, layer.kernel[0], layer.kernel[1]}, dtype, 5);
   const Tensor bias = numbers({layer.co}, dtype, 9);
   const Tensor y = conv2d(x, w, bias, layer.options, activation);
-  const cpu::ConvGeometry g{2,
-                            9,
-                            8,
-                            layer.ci,
-                            y.size(1),
-                            y.size(2),
-                            layer.co,
-                            layer.kernel,
-                            layer.options.stride,
-                            layer.options.padding,
-                            layer.options.dilation,
-                            layer.options.groups};
+  const ConvGeometry g{2,
+                       9,
+                       8,
+                       layer.ci,
+                       y.size(1),
+                       y.size(2),
+                       layer.co,
+                       layer.kernel,
+                       layer.options.stride,
+                       layer.options.padding,
+                       layer.options.dilation,
+                       layer.options.groups};
   for_specials({x, w, bias}, [&](const std::vector<Tensor>& in, std::size_t) {
     Tensor want = like(y);
-    cpu::reference::forward<T>(g, data<T>(in[0]), data<T>(in[1]), data<T>(in[2]), activation,
+    reference::conv_forward<T>(g, data<T>(in[0]), data<T>(in[1]), data<T>(in[2]), activation,
                                data<T>(want));
     check_alike(conv2d(in[0], in[1], in[2], layer.options, activation), want, tolerance);
   });
@@ -114,14 +116,14 @@ void check_layer(const Layer& layer, Activation activation) {
     // Around a pixel lies what a kernel may multiply by an infinite weight too.
     if (changed == 2 || (changed == 1 && layer.kernel == Pair{1, 1})) {
       Tensor want = like(x);
-      cpu::reference::backward_data<T>(g, data<T>(dy), data<T>(in[1]), nullptr, activation,
+      reference::conv_backward_data<T>(g, data<T>(dy), data<T>(in[1]), nullptr, activation,
                                        data<T>(want));
       check_alike(conv2d_backward_data(dy, in[1], 9, 8, layer.options), want, tolerance);
     }
     // Few outputs' gradients are one product for all taps, some of which have nothing to do with x.
     if (changed == 2 || (changed == 0 && layer.co > 3)) {
       Tensor want = like(w);
-      cpu::reference::backward_weights<T>(g, data<T>(dy), data<T>(in[0]), data<T>(want));
+      reference::conv_backward_weights<T>(g, data<T>(dy), data<T>(in[0]), data<T>(want));
       check_alike(conv2d_backward_weights(dy, in[0], layer.kernel, layer.options).weight, want,
                   tolerance);
     }
@@ -137,7 +139,7 @@ void check_product(std::int64_t m, std::int64_t n, std::int64_t k, Activation ac
                  const cpu::Epilogue<T> end{false, data<T>(in[2]), activation};
                  Tensor got = Tensor::empty({m, n}, dtype), want = like(got);
                  cpu::gemm(m, n, k, a, b, data<T>(got), n, end);
-                 cpu::gemm_reference(m, n, k, a, b, data<T>(want), n, end);
+                 test::plain_product(m, n, k, a, b, data<T>(want), n, end);
                  check_alike(got, want, sizeof(T) == 4 ? 1e-5 : 1e-12);
                });
 }
@@ -224,11 +226,11 @@ TEST_CASE("special values in attention are those of the plain loops") {
       for_specials({q, k, v, g}, [&](const std::vector<Tensor>& in, std::size_t) {
         Attended fast{like(g), like(row), like(row)}, plain{like(g), like(row), like(row)};
         cpu::attention(heads, in[0], in[1], in[2], fast);
-        cpu::attention_reference(heads, in[0], in[1], in[2], plain);
+        reference::attention(heads, in[0], in[1], in[2], plain);
         check_alike(fast.y, plain.y, tolerance);
         AttentionGradients by{like(q), like(k), like(v)}, want{like(q), like(k), like(v)};
         cpu::attention_backward(heads, in[3], in[0], in[1], in[2], fast, by);
-        cpu::attention_backward_reference(heads, in[3], in[0], in[1], in[2], plain, want);
+        reference::attention_backward(heads, in[3], in[0], in[1], in[2], plain, want);
         check_alike(by.q, want.q, 2 * tolerance);
         check_alike(by.k, want.k, 2 * tolerance);
         check_alike(by.v, want.v, tolerance);
@@ -259,13 +261,13 @@ TEST_CASE("special values in group_norm are those of the plain loops") {
 
           Normalized fast = results(), plain = results();
           cpu::group_norm(in[0], groups, in[1], in[2], 1e-5, silu, fast);
-          cpu::group_norm_reference(in[0], groups, in[1], in[2], 1e-5, silu, plain);
+          reference::group_norm(in[0], groups, in[1], in[2], 1e-5, silu, plain);
           check_alike(fast.y, plain.y, tolerance);
           NormGradients by{like(x), like(w), like(b)}, want{like(x), like(w), like(b)};
           cpu::group_norm_backward(in[3], in[0], groups, in[1], in[2], plain.mean, plain.rstd, silu,
                                    by);
-          cpu::group_norm_backward_reference(in[3], in[0], groups, in[1], in[2], plain.mean,
-                                             plain.rstd, silu, want);
+          reference::group_norm_backward(in[3], in[0], groups, in[1], in[2], plain.mean, plain.rstd,
+                                         silu, want);
           check_alike(by.x, want.x, 2 * tolerance);
           check_alike(by.weight, want.weight, 4 * tolerance);
           check_alike(by.bias, want.bias, 4 * tolerance);

@@ -3,6 +3,7 @@
 #include <ebb/tensor/cpu/conv/conv_kernels.h>
 #include <ebb/tensor/cpu/conv/winograd/tiling.h>
 #include <ebb/tensor/cpu/conv/winograd/winograd.h>
+#include <ebb/tensor/reference/reference.h>
 
 #include <cmath>
 #include <random>
@@ -52,18 +53,18 @@ void compare(std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t ci, st
   std::vector<double> want(dy.size()), want_dx(x.size()), want_dw(weight.size());
   std::vector<float> got(dy.size()), dx(x.size()), dw(weight.size());
 
-  reference::forward(g, x.data(), weight.data(), bias.data(), Activation::silu, want.data());
+  reference::conv_forward(g, x.data(), weight.data(), bias.data(), Activation::silu, want.data());
   winograd::forward(g, single(x).data(), single(weight).data(), single(bias).data(),
                     Activation::silu, got.data());
   CHECK(distance(got, want) <= tolerance);
 
-  reference::backward_data(g, dy.data(), weight.data(), back_bias.data(), Activation::relu,
-                           want_dx.data());
+  reference::conv_backward_data(g, dy.data(), weight.data(), back_bias.data(), Activation::relu,
+                                want_dx.data());
   winograd::backward_data(g, single(dy).data(), single(weight).data(), single(back_bias).data(),
                           Activation::relu, dx.data());
   CHECK(distance(dx, want_dx) <= tolerance);
 
-  reference::backward_weights(g, dy.data(), x.data(), want_dw.data());
+  reference::conv_backward_weights(g, dy.data(), x.data(), want_dw.data());
   std::vector<double> want_db(bias.size());
   for (std::size_t i = 0; i < dy.size(); ++i) want_db[i % want_db.size()] += dy[i];
   std::vector<float> db(bias.size());

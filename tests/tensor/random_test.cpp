@@ -1,5 +1,5 @@
 #include <doctest/doctest.h>
-#include <ebb/tensor/cpu/random/box_muller.h>
+#include <ebb/tensor/random/box_muller.h>
 #include <ebb/tensor/random/philox.h>
 #include <ebb/tensor/random/random.h>
 #include <ebb/tensor/threads.h>
@@ -137,7 +137,7 @@ TEST_SUITE("random") {
       for (const float v : edge) {
         float single[16] = {};
         single[3] = u, single[11] = v;
-        cpu::box_muller(single, 16);
+        box_muller(single, 16);
         const double radius = std::sqrt(-2 * std::log(1.0 - u));
         const double angle = 2 * std::numbers::pi * v;
         if (radius == 0) continue;

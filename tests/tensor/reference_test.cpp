@@ -3,6 +3,7 @@
 #include <ebb/tensor/cpu/attention/attention_kernels.h>
 #include <ebb/tensor/cpu/norm/group_norm.h>
 #include <ebb/tensor/ops/reduce.h>
+#include <ebb/tensor/reference/reference.h>
 
 #include "tests/tensor/numbers.h"
 
@@ -28,13 +29,13 @@ void compare_group_norm(const Groups& groups, DType dtype, bool silu, bool each_
   };
   Normalized fast = results(), plain = results();
   cpu::group_norm(x, groups, w, b, 1e-5, silu, fast);
-  cpu::group_norm_reference(x, groups, w, b, 1e-5, silu, plain);
+  reference::group_norm(x, groups, w, b, 1e-5, silu, plain);
   CHECK(relative_error(fast.y, plain.y) < tolerance);
   CHECK(relative_error(fast.mean, plain.mean) < tolerance);
   CHECK(relative_error(fast.rstd, plain.rstd) < tolerance);
   NormGradients dfast{like(x), like(w), like(b)}, dplain{like(x), like(w), like(b)};
   cpu::group_norm_backward(grad, x, groups, w, b, plain.mean, plain.rstd, silu, dfast);
-  cpu::group_norm_backward_reference(grad, x, groups, w, b, plain.mean, plain.rstd, silu, dplain);
+  reference::group_norm_backward(grad, x, groups, w, b, plain.mean, plain.rstd, silu, dplain);
   CHECK(relative_error(dfast.x, dplain.x) < 2 * tolerance);
   CHECK(relative_error(dfast.weight, dplain.weight) < 4 * tolerance);
   CHECK(relative_error(dfast.bias, dplain.bias) < 4 * tolerance);
@@ -85,13 +86,13 @@ TEST_CASE("attention, in one block of rows and in many") {
       const Heads all = stacked_heads(q, k, v);
       Attended fast{like(g), like(row), like(row)}, plain{like(g), like(row), like(row)};
       cpu::attention(all, q, k, v, fast);
-      cpu::attention_reference(all, q, k, v, plain);
+      reference::attention(all, q, k, v, plain);
       CHECK(relative_error(fast.y, plain.y) < tolerance);
       CHECK(relative_error(fast.largest, plain.largest) < tolerance);
       CHECK(relative_error(fast.totals, plain.totals) < 2 * tolerance);
       AttentionGradients dfast{like(q), like(k), like(v)}, dplain{like(q), like(k), like(v)};
       cpu::attention_backward(all, g, q, k, v, fast, dfast);
-      cpu::attention_backward_reference(all, g, q, k, v, plain, dplain);
+      reference::attention_backward(all, g, q, k, v, plain, dplain);
       CHECK(relative_error(dfast.v, dplain.v) < tolerance);
       if (keys == 1) continue;  // softmax over one key is constant: nothing but rounding is left
       CHECK(relative_error(dfast.q, dplain.q) < 2 * tolerance);

@@ -18,10 +18,10 @@
 #include <ebb/tensor/cpu/attention/attention-inl.h>
 #include <ebb/tensor/cpu/attention/attention_kernels.h>
 #include <ebb/tensor/cpu/common/register_tile-inl.h>
-#include <ebb/tensor/cpu/common/strided_iterator.h>
 #include <ebb/tensor/cpu/runtime/parallel.h>
 #include <ebb/tensor/cpu/runtime/scratch.h>
 #include <ebb/tensor/cpu/table.h>
+#include <ebb/tensor/reference/reference.h>
 
 #include <limits>
 
@@ -295,14 +295,14 @@ HWY_EXPORT(backward_target);
 
 void attention(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
                Attended& out) {
-  if (out.y.numel() == 0 || k.numel() == 0) return attention_reference(heads, q, k, v, out);
+  if (out.y.numel() == 0 || k.numel() == 0) return reference::attention(heads, q, k, v, out);
   EBB_DISPATCH(forward_target)(heads, q, k, v, out);
 }
 
 void attention_backward(const Heads& heads, const Tensor& grad, const Tensor& q, const Tensor& k,
                         const Tensor& v, const Attended& value, AttentionGradients& out) {
   if (grad.numel() == 0 || k.numel() == 0)
-    return attention_backward_reference(heads, grad, q, k, v, value, out);
+    return reference::attention_backward(heads, grad, q, k, v, value, out);
   EBB_DISPATCH(backward_target)(heads, grad, q, k, v, value, out);
 }
 

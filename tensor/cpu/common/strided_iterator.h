@@ -9,16 +9,6 @@ namespace ebb::cpu {
 
 using Strides = std::array<std::int64_t, Shape::max_rank>;
 
-// The strides of a contiguous tensor of `shape` read as if broadcast to `out`.
-inline Strides broadcast_strides(const Shape& shape, const Shape& out) {
-  Strides result{};
-  const Strides own = shape.strides();
-  const auto ahead = static_cast<std::size_t>(out.rank() - shape.rank());
-  for (std::size_t d = 0; d + ahead < static_cast<std::size_t>(out.rank()); ++d)
-    result[ahead + d] = shape.begin()[d] == 1 ? 0 : own[d];
-  return result;
-}
-
 // The shape and strides with every pair of neighbouring dimensions merged that all operands step
 // through alike. At least two dimensions are left: rows and columns.
 template <int K>
@@ -88,14 +78,5 @@ class Walk {
   Sizes sizes_{};
   std::array<Sizes, K> strides_{};
 };
-
-template <class T>
-const T* input(const Tensor& x) {
-  return static_cast<const T*>(x.raw());
-}
-template <class T>
-T* output(Tensor& x) {
-  return static_cast<T*>(x.raw());
-}
 
 }  // namespace ebb::cpu

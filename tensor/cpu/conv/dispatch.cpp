@@ -43,89 +43,72 @@ bool use_product(const ConvGeometry& g) {
          g.groups == 1 && g.ci >= 16 && g.co >= 16;
 }
 
-// From x (n,h,w,ci), weight (co, ci/groups, kh, kw) and y (n,ho,wo,co).
-ConvGeometry geometry(const Tensor& x, const Tensor& weight, const Tensor& y,
-                      const Conv2dOptions& options) {
-  return {x.size(0),      x.size(1),       x.size(2),        x.size(3),
-          y.size(1),      y.size(2),       y.size(3),        {weight.size(2), weight.size(3)},
-          options.stride, options.padding, options.dilation, options.groups};
-}
-
-template <class T>
-const T* values(const Tensor& tensor) {
-  return static_cast<const T*>(tensor.raw());
-}
-template <class T>
-T* values(Tensor& tensor) {
-  return static_cast<T*>(tensor.raw());
-}
-
 std::int64_t pixels(const Tensor& x) { return x.size(-1) == 0 ? 0 : x.numel() / x.size(-1); }
 
 void forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
              const Conv2dOptions& options, Activation activation, Tensor& y) {
-  const ConvGeometry g = geometry(x, weight, y, options);
+  const ConvGeometry g = conv_geometry(x, weight, y, options);
   dispatch_floating("conv2d", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if constexpr (std::is_same_v<T, float>)
       if (use_winograd(g))
-        return winograd::forward(g, values<T>(x), values<T>(weight), values<T>(bias), activation,
-                                 values<T>(y), &weight);
+        return winograd::forward(g, input<T>(x), input<T>(weight), input<T>(bias), activation,
+                                 output<T>(y), &weight);
     if (use_product(g))
-      return gemm(pixels(x), g.co, g.ci, {values<T>(x), g.ci, 1}, {values<T>(weight), 1, g.ci},
-                  values<T>(y), g.co, {false, values<T>(bias), activation});
-    direct::forward(g, values<T>(x), values<T>(weight), values<T>(bias), activation, values<T>(y));
+      return gemm(pixels(x), g.co, g.ci, {input<T>(x), g.ci, 1}, {input<T>(weight), 1, g.ci},
+                  output<T>(y), g.co, {false, input<T>(bias), activation});
+    direct::forward(g, input<T>(x), input<T>(weight), input<T>(bias), activation, output<T>(y));
   });
 }
 
 void backward_data(const Tensor& dy, const Tensor& weight, const Tensor& bias,
                    const Conv2dOptions& options, Activation activation, Tensor& dx) {
-  const ConvGeometry g = geometry(dx, weight, dy, options);
+  const ConvGeometry g = conv_geometry(dx, weight, dy, options);
   dispatch_floating("conv2d_backward_data", dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if constexpr (std::is_same_v<T, float>)
       if (use_winograd(g))
-        return winograd::backward_data(g, values<T>(dy), values<T>(weight), values<T>(bias),
-                                       activation, values<T>(dx), &weight);
+        return winograd::backward_data(g, input<T>(dy), input<T>(weight), input<T>(bias),
+                                       activation, output<T>(dx), &weight);
     if (use_product(g))
-      return gemm(pixels(dy), g.ci, g.co, {values<T>(dy), g.co, 1}, {values<T>(weight), g.ci, 1},
-                  values<T>(dx), g.ci, {false, values<T>(bias), activation});
-    direct::backward_data(g, values<T>(dy), values<T>(weight), values<T>(bias), activation,
-                          values<T>(dx));
+      return gemm(pixels(dy), g.ci, g.co, {input<T>(dy), g.co, 1}, {input<T>(weight), g.ci, 1},
+                  output<T>(dx), g.ci, {false, input<T>(bias), activation});
+    direct::backward_data(g, input<T>(dy), input<T>(weight), input<T>(bias), activation,
+                          output<T>(dx));
   });
 }
 
 void backward_weights(const Tensor& dy, const Tensor& x, const Conv2dOptions& options, Tensor& dw,
                       Tensor& db) {
-  const ConvGeometry g = geometry(x, dw, dy, options);
+  const ConvGeometry g = conv_geometry(x, dw, dy, options);
   dispatch_floating("conv2d_backward_weights", dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if constexpr (std::is_same_v<T, float>)
       if (use_winograd(g) && g.n > 0)
-        return winograd::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw),
-                                          values<T>(db));
-    T* bias = db.defined() ? values<T>(db) : nullptr;
+        return winograd::backward_weights(g, input<T>(dy), input<T>(x), output<T>(dw),
+                                          output<T>(db));
+    T* bias = db.defined() ? output<T>(db) : nullptr;
     if (use_product(g)) {
-      gemm(g.co, g.ci, pixels(dy), {values<T>(dy), 1, g.co}, {values<T>(x), g.ci, 1}, values<T>(dw),
+      gemm(g.co, g.ci, pixels(dy), {input<T>(dy), 1, g.co}, {input<T>(x), g.ci, 1}, output<T>(dw),
            g.ci);
-      if (bias) sum_pixels(pixels(dy), g.co, values<T>(dy), bias);
+      if (bias) sum_pixels(pixels(dy), g.co, input<T>(dy), bias);
       return;
     }
-    direct::backward_weights(g, values<T>(dy), values<T>(x), values<T>(dw), bias);
+    direct::backward_weights(g, input<T>(dy), input<T>(x), output<T>(dw), bias);
   });
 }
 
 void bias_gradient(const Tensor& dy, Tensor& db) {
   dispatch_floating("sum_pixels", dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    sum_pixels(pixels(dy), dy.size(-1), values<T>(dy), values<T>(db));
+    sum_pixels(pixels(dy), dy.size(-1), input<T>(dy), output<T>(db));
   });
 }
 
 void relu_bias_gradient(const Tensor& y, Tensor& dy, Tensor& db) {
   dispatch_floating("relu_sum_pixels", dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    relu_sum_pixels(pixels(dy), dy.size(-1), values<T>(y), values<T>(dy), values<T>(db));
+    relu_sum_pixels(pixels(dy), dy.size(-1), input<T>(y), output<T>(dy), output<T>(db));
   });
 }
 

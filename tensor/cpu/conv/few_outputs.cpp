@@ -1,4 +1,4 @@
-#include <ebb/tensor/cpu/common/activation.h>
+#include <ebb/tensor/backend/activation.h>
 #include <ebb/tensor/cpu/conv/direct.h>
 #include <ebb/tensor/cpu/gemm/gemm.h>
 #include <ebb/tensor/cpu/runtime/parallel.h>

@@ -38,9 +38,4 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<double>& 
           const Matrix<double>& b, double* c, std::int64_t ldc,
           const Epilogue<double>& epilogue = {});
 
-// The plain loop of the same signature.
-template <class T>
-void gemm_reference(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<T>& a,
-                    const Matrix<T>& b, T* c, std::int64_t ldc, const Epilogue<T>& epilogue = {});
-
 }  // namespace ebb::cpu

@@ -1,5 +1,5 @@
 // Products of float64 matrices: OpenBLAS, one block of c at a time.
-#include <ebb/tensor/cpu/common/activation.h>
+#include <ebb/tensor/backend/activation.h>
 #include <ebb/tensor/cpu/gemm/gemm.h>
 #include <ebb/tensor/cpu/gemm/openblas.h>
 #include <ebb/tensor/cpu/runtime/parallel.h>

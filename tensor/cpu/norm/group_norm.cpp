@@ -1,10 +1,10 @@
 // Normalisation over groups of channels in two passes: sums of every channel over blocks of rows,
 // from which a group's statistics follow, then one multiplication and addition for each element.
-#include <ebb/tensor/cpu/common/strided_iterator.h>
 #include <ebb/tensor/cpu/norm/group_norm.h>
 #include <ebb/tensor/cpu/runtime/parallel.h>
 #include <ebb/tensor/cpu/runtime/scratch.h>
 #include <ebb/tensor/cpu/table.h>
+#include <ebb/tensor/reference/reference.h>
 
 #include <algorithm>
 #include <cmath>
@@ -231,20 +231,20 @@ void backward(const T* grad, const T* x, const Groups& groups, const Affine<T>& 
 
 bool is_rows(const Groups& groups, const Tensor& weight, const Tensor& bias, bool silu) {
   return groups.positions == 1 && groups.groups == 1 && !silu &&
-         parameter_stride(groups, weight) == 0 && parameter_stride(groups, bias) == 0;
+         groups.parameter_stride(weight) == 0 && groups.parameter_stride(bias) == 0;
 }
 
 template <class T>
 Affine<T> affine_of(const Groups& groups, const Tensor& weight, const Tensor& bias) {
   return {input<T>(weight), input<T>(bias),
-          parameter_stride(groups, weight.defined() ? weight : bias)};
+          groups.parameter_stride(weight.defined() ? weight : bias)};
 }
 
 }  // namespace
 
 void group_norm(const Tensor& x, const Groups& groups, const Tensor& weight, const Tensor& bias,
                 double eps, bool silu, Normalized& out) {
-  if (x.numel() == 0) return group_norm_reference(x, groups, weight, bias, eps, silu, out);
+  if (x.numel() == 0) return reference::group_norm(x, groups, weight, bias, eps, silu, out);
   dispatch_floating("group_norm", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (is_rows(groups, weight, bias, silu))
@@ -260,7 +260,7 @@ void group_norm_backward(const Tensor& grad, const Tensor& x, const Groups& grou
                          const Tensor& weight, const Tensor& bias, const Tensor& mean,
                          const Tensor& rstd, bool silu, NormGradients& out) {
   if (x.numel() == 0)
-    return group_norm_backward_reference(grad, x, groups, weight, bias, mean, rstd, silu, out);
+    return reference::group_norm_backward(grad, x, groups, weight, bias, mean, rstd, silu, out);
   dispatch_floating("group_norm_backward", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (is_rows(groups, weight, bias, silu))

@@ -1,27 +1,15 @@
-// Normalisation over groups of channels: the entries of the table, and the plain loops they are
-// held to.
+// Normalisation over groups of channels: the entries of the table and their loops.
 #pragma once
 
 #include <ebb/tensor/backend/backend.h>
 
 namespace ebb::cpu {
 
-// How far one sample's weight and bias are from the next one's: 0 where all share them.
-inline std::int64_t parameter_stride(const Groups& groups, const Tensor& parameter) {
-  return parameter.defined() && parameter.numel() > groups.channels ? groups.channels : 0;
-}
-
 void group_norm(const Tensor& x, const Groups& groups, const Tensor& weight, const Tensor& bias,
                 double eps, bool silu, Normalized& out);
 void group_norm_backward(const Tensor& grad, const Tensor& x, const Groups& groups,
                          const Tensor& weight, const Tensor& bias, const Tensor& mean,
                          const Tensor& rstd, bool silu, NormGradients& out);
-
-void group_norm_reference(const Tensor& x, const Groups& groups, const Tensor& weight,
-                          const Tensor& bias, double eps, bool silu, Normalized& out);
-void group_norm_backward_reference(const Tensor& grad, const Tensor& x, const Groups& groups,
-                                   const Tensor& weight, const Tensor& bias, const Tensor& mean,
-                                   const Tensor& rstd, bool silu, NormGradients& out);
 
 // The same for rows of n: one position, one group, no silu.
 template <class T>

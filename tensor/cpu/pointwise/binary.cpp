@@ -135,8 +135,8 @@ constexpr std::int64_t grain = 1 << 15;
 
 void binary(Binary function, const Tensor& a, const Tensor& b, Tensor& out) {
   const auto piece = EBB_DISPATCH(find_binary)(function, out.dtype());
-  const Walk<2> walk(out.shape(), {broadcast_strides(a.shape(), out.shape()),
-                                   broadcast_strides(b.shape(), out.shape())});
+  const Walk<2> walk(out.shape(), {broadcast_view(a.shape(), out.shape()).strides,
+                                   broadcast_view(b.shape(), out.shape()).strides});
   parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
     walk.run(begin, end, [&](const auto& part) { piece(walk, part, a.raw(), b.raw(), out.raw()); });
   });
@@ -145,8 +145,8 @@ void binary(Binary function, const Tensor& a, const Tensor& b, Tensor& out) {
 void where(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& out) {
   const Shape& shape = out.shape();
   const Walk<3> walk(
-      shape, {broadcast_strides(condition.shape(), shape), broadcast_strides(a.shape(), shape),
-              broadcast_strides(b.shape(), shape)});
+      shape, {broadcast_view(condition.shape(), shape).strides,
+              broadcast_view(a.shape(), shape).strides, broadcast_view(b.shape(), shape).strides});
   const auto piece = EBB_DISPATCH(find_where)(out.dtype());
   parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
     walk.run(begin, end, [&](const auto& part) {

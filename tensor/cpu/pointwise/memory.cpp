@@ -1,5 +1,5 @@
 // Memory, filling and conversion between types.
-#include <ebb/tensor/cpu/common/convert.h>
+#include <ebb/tensor/backend/convert.h>
 #include <ebb/tensor/cpu/runtime/parallel.h>
 #include <ebb/tensor/cpu/table.h>
 #include <sys/mman.h>

@@ -6,7 +6,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 // Highway's headers in this order.
-#include <ebb/tensor/cpu/common/convert.h>
+#include <ebb/tensor/backend/convert.h>
 #include <ebb/tensor/cpu/runtime/parallel.h>
 #include <ebb/tensor/cpu/table.h>
 #include <ebb/tensor/scalar_math.h>

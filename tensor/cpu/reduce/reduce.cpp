@@ -1,4 +1,4 @@
-// Sums, extremes and the place of the largest, along one dimension.
+// Sums and extremes along one dimension.
 //
 // Every result is built up in an order that its own sizes fix: blocks of fixed size, fixed lanes
 // within a block, blocks joined from first to last.
@@ -141,34 +141,9 @@ void reduce(Reduction reduction, const Tensor& x, const Along& along, Tensor& ou
   });
 }
 
-// The first NaN, if there is one, counts as the largest.
-void argmax(const Tensor& x, const Along& along, Tensor& out) {
-  const std::int64_t n = along.n, inner = along.inner;
-  std::int64_t* to = output<std::int64_t>(out);
-  dispatch_all(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const T* from = input<T>(x);
-    parallel_for(out.numel(), std::max<std::int64_t>(1, block_elements / n),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t i = begin; i < end; ++i) {
-                     const T* column = from + i / inner * n * inner + i % inner;
-                     std::int64_t best = 0;
-                     for (std::int64_t j = 1; j < n; ++j) {
-                       const T value = column[j * inner], largest = column[best * inner];
-                       if (value > largest || (value != value && largest == largest)) best = j;
-                     }
-                     to[i] = best;
-                   }
-                 });
-  });
-}
-
 }  // namespace
 
-void add_reduce_kernels(Kernels& table) {
-  table.reduce = reduce;
-  table.argmax = argmax;
-}
+void add_reduce_kernels(Kernels& table) { table.reduce = reduce; }
 
 }  // namespace ebb::cpu
 #endif  // HWY_ONCE

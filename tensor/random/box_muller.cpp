@@ -1,10 +1,10 @@
-#include <ebb/tensor/cpu/random/box_muller.h>
+#include <ebb/tensor/random/box_muller.h>
 
 #include <bit>
 #include <cmath>
 #include <numbers>
 
-namespace ebb::cpu {
+namespace ebb {
 namespace {
 
 constexpr int half = 8;  // pairs in a block
@@ -94,4 +94,4 @@ void box_muller(double* data, std::int64_t count) {
   }
 }
 
-}  // namespace ebb::cpu
+}  // namespace ebb

@@ -5,7 +5,7 @@
 #include <limits>
 #include <type_traits>
 
-namespace ebb::cpu {
+namespace ebb {
 
 // Values that an integer cannot hold become the nearest it can; NaN becomes 0.
 template <class To, class From>
@@ -19,4 +19,4 @@ To convert(From value) {
   return static_cast<To>(value);
 }
 
-}  // namespace ebb::cpu
+}  // namespace ebb

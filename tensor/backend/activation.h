@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-namespace ebb::cpu {
+namespace ebb {
 
 template <class T>
 T activate(T x, Activation activation) {
@@ -20,4 +20,4 @@ T activate(T x, Activation activation) {
   return x;
 }
 
-}  // namespace ebb::cpu
+}  // namespace ebb

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace ebb::cpu {
+namespace ebb {
 
 // In place, in blocks of 16 (`count` is a multiple): for j < 8, u1 = 1 - d[j], u2 = d[j + 8],
 //   d[j] = sqrt(-2 ln u1) cos(2 pi u2),  d[j + 8] = sqrt(-2 ln u1) sin(2 pi u2).
@@ -12,4 +12,4 @@ namespace ebb::cpu {
 void box_muller(float* data, std::int64_t count);
 void box_muller(double* data, std::int64_t count);
 
-}  // namespace ebb::cpu
+}  // namespace ebb

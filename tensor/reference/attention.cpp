@@ -1,9 +1,9 @@
-#include <ebb/tensor/cpu/attention/attention_kernels.h>
-#include <ebb/tensor/cpu/common/strided_iterator.h>
+#include <ebb/tensor/reference/reference.h>
 
+#include <algorithm>
 #include <cmath>
 
-namespace ebb::cpu {
+namespace ebb::reference {
 
 namespace {
 
@@ -27,8 +27,8 @@ std::vector<double> probabilities(const Heads& heads, const T* q, const T* k, do
 
 }  // namespace
 
-void attention_reference(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
-                         Attended& out) {
+void attention(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
+               Attended& out) {
   dispatch_floating("attention", q.dtype(), [&](auto zero) {
     using T = decltype(zero);
     for (std::int64_t i = 0; i < heads.count() * heads.queries; ++i) {
@@ -51,9 +51,8 @@ void attention_reference(const Heads& heads, const Tensor& q, const Tensor& k, c
 }
 
 // dv = p^T g; with dp = g v^T, ds = p (dp - sum(p dp)); dq = scale ds k; dk = scale ds^T q.
-void attention_backward_reference(const Heads& heads, const Tensor& grad, const Tensor& q,
-                                  const Tensor& k, const Tensor& v, const Attended&,
-                                  AttentionGradients& out) {
+void attention_backward(const Heads& heads, const Tensor& grad, const Tensor& q, const Tensor& k,
+                        const Tensor& v, const Attended&, AttentionGradients& out) {
   dispatch_floating("attention_backward", q.dtype(), [&](auto zero) {
     using T = decltype(zero);
     for (Tensor* gradient : {&out.q, &out.k, &out.v})
@@ -90,4 +89,9 @@ void attention_backward_reference(const Heads& heads, const Tensor& grad, const 
   });
 }
 
-}  // namespace ebb::cpu
+void add_attention_kernels(Kernels& table) {
+  table.attention = attention;
+  table.attention_backward = attention_backward;
+}
+
+}  // namespace ebb::reference

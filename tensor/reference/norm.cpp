@@ -1,13 +1,12 @@
-#include <ebb/tensor/cpu/common/strided_iterator.h>
-#include <ebb/tensor/cpu/norm/group_norm.h>
+#include <ebb/tensor/reference/reference.h>
 #include <ebb/tensor/scalar_math.h>
 
 #include <algorithm>
 
-namespace ebb::cpu {
+namespace ebb::reference {
 
-void group_norm_reference(const Tensor& x, const Groups& groups, const Tensor& weight,
-                          const Tensor& bias, double eps, bool silu, Normalized& out) {
+void group_norm(const Tensor& x, const Groups& groups, const Tensor& weight, const Tensor& bias,
+                double eps, bool silu, Normalized& out) {
   const std::int64_t samples = groups.samples, positions = groups.positions;
   const std::int64_t channels = groups.channels, count = groups.groups;
   const std::int64_t width = channels / count, size = positions * width;
@@ -16,8 +15,8 @@ void group_norm_reference(const Tensor& x, const Groups& groups, const Tensor& w
     for (std::int64_t i = 0; i < samples * count; ++i) {
       const std::int64_t s = i / count, first = i % count * width;
       const T* w =
-          weight.defined() ? input<T>(weight) + s * parameter_stride(groups, weight) : nullptr;
-      const T* b = bias.defined() ? input<T>(bias) + s * parameter_stride(groups, bias) : nullptr;
+          weight.defined() ? input<T>(weight) + s * groups.parameter_stride(weight) : nullptr;
+      const T* b = bias.defined() ? input<T>(bias) + s * groups.parameter_stride(bias) : nullptr;
       const T* from = input<T>(x) + s * positions * channels;
       T* to = output<T>(out.y) + s * positions * channels;
       double total = 0, squares = 0;
@@ -45,22 +44,22 @@ void group_norm_reference(const Tensor& x, const Groups& groups, const Tensor& w
 
 // With n = (x - mean) rstd and g the gradient by n weight + bias: the gradients of bias and weight
 // are the sums of g and g n, and dx = rstd (g w - mean(g w) - n mean(g w n)).
-void group_norm_backward_reference(const Tensor& grad, const Tensor& x, const Groups& groups,
-                                   const Tensor& weight, const Tensor& bias, const Tensor& mean,
-                                   const Tensor& rstd, bool silu, NormGradients& out) {
+void group_norm_backward(const Tensor& grad, const Tensor& x, const Groups& groups,
+                         const Tensor& weight, const Tensor& bias, const Tensor& mean,
+                         const Tensor& rstd, bool silu, NormGradients& out) {
   const std::int64_t samples = groups.samples, positions = groups.positions;
   const std::int64_t channels = groups.channels, count = groups.groups;
   const std::int64_t width = channels / count, size = positions * width;
   dispatch_floating("group_norm_backward", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const std::int64_t stride = parameter_stride(groups, weight);
+    const std::int64_t stride = groups.parameter_stride(weight);
     std::vector<double> dw(static_cast<std::size_t>(stride > 0 ? samples * channels : channels));
     std::vector<double> db(dw);
     for (std::int64_t i = 0; i < samples * count; ++i) {
       const std::int64_t s = i / count, first = i % count * width;
       const std::int64_t start = s * positions * channels;
       const T* w = weight.defined() ? input<T>(weight) + s * stride : nullptr;
-      const T* b = bias.defined() ? input<T>(bias) + s * parameter_stride(groups, bias) : nullptr;
+      const T* b = bias.defined() ? input<T>(bias) + s * groups.parameter_stride(bias) : nullptr;
       const double m = double(input<T>(mean)[i]), r = double(input<T>(rstd)[i]);
       // Calls body(place, channel, n, g, w) for the group's elements.
       const auto for_elements = [&](const auto& body) {
@@ -91,4 +90,9 @@ void group_norm_backward_reference(const Tensor& grad, const Tensor& x, const Gr
   });
 }
 
-}  // namespace ebb::cpu
+void add_norm_kernels(Kernels& table) {
+  table.group_norm = group_norm;
+  table.group_norm_backward = group_norm_backward;
+}
+
+}  // namespace ebb::reference

@@ -11,8 +11,7 @@ std::int64_t checked_numel(const std::int64_t* sizes, std::int64_t rank) {
   bool overflow = false;
   // A zero anywhere makes the count zero, however large the other sizes are.
   if (std::find(sizes, sizes + rank, 0) != sizes + rank) return 0;
-  for (std::int64_t i = 0; i < rank; ++i)
-    overflow |= __builtin_mul_overflow(count, sizes[i], &count);
+  for (std::int64_t i = 0; i < rank; ++i) overflow |= !multiply(count, sizes[i]);
   // Eight bytes an element must be countable too.
   overflow |= count > Shape::max_numel;
   return overflow ? -1 : count;

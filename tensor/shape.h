@@ -50,6 +50,13 @@ class Shape {
   std::int64_t rank_ = 0;
 };
 
+// product *= factor for two that are not negative; false where int64 does not hold it.
+constexpr bool multiply(std::int64_t& product, std::int64_t factor) {
+  if (factor > 0 && product > INT64_MAX / factor) return false;
+  product *= factor;
+  return true;
+}
+
 // `dim` in [-rank, rank) to [0, rank); else an Error that names `operation`.
 std::int64_t normalize_dim(std::string_view operation, std::int64_t dim, std::int64_t rank);
 

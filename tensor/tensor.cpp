@@ -74,7 +74,7 @@ Tensor Tensor::reshape(const std::vector<std::int64_t>& sizes) const {
             fmt::join(sizes, ", "));
       unknown = &size;
     } else {
-      check(size >= 0 && !__builtin_mul_overflow(product, size, &product),
+      check(size >= 0 && multiply(product, size),
             "reshape: size {} in ({}) is not a size", size, fmt::join(sizes, ", "));
     }
   }

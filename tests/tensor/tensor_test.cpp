@@ -1,6 +1,5 @@
 #include <doctest/doctest.h>
 #include <ebb/tensor/backend/backend.h>
-#include <ebb/tensor/cpu/runtime/parallel.h>
 #include <ebb/tensor/tensor.h>
 
 #include <cmath>
@@ -101,27 +100,5 @@ TEST_SUITE("tensor") {
 
   TEST_CASE("a request beyond all memory is an error, not a crash") {
     CHECK_THROWS_AS(Tensor::empty({std::int64_t{1} << 50}), Error);
-  }
-
-  TEST_CASE("blocks of parallel_for cover every index once, whatever the threads") {
-    const int before = thread_count();
-    for (int threads : {1, 2, 3}) {
-      set_thread_count(threads);
-      std::vector<int> hits(1001);
-      cpu::parallel_for(1001, 7, [&](std::int64_t a, std::int64_t b) {
-        for (std::int64_t i = a; i < b; ++i) ++hits[static_cast<std::size_t>(i)];
-      });
-      CHECK(hits == std::vector<int>(1001, 1));
-    }
-    set_thread_count(before);
-  }
-
-  TEST_CASE("denormals are flushed in every thread") {
-    std::vector<float> results(8, 1.0f);
-    volatile float tiny = 1e-38f;
-    cpu::parallel_for(8, 1, [&](std::int64_t a, std::int64_t) {
-      results[static_cast<std::size_t>(a)] = tiny * 0.1f;
-    });
-    for (float r : results) CHECK(r == 0.0f);
   }
 }

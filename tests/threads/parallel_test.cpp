@@ -152,4 +152,23 @@ TEST_CASE("many threads of a program call at once") {
   });
 }
 
+TEST_CASE("blocks of parallel_for cover every index once, whatever the threads") {
+  with_threads([] {
+    std::vector<int> hits(1001);
+    cpu::parallel_for(1001, 7, [&](std::int64_t a, std::int64_t b) {
+      for (std::int64_t i = a; i < b; ++i) ++hits[static_cast<std::size_t>(i)];
+    });
+    CHECK(hits == std::vector<int>(1001, 1));
+  });
+}
+
+TEST_CASE("denormals are flushed in every thread") {
+  std::vector<float> results(8, 1.0f);
+  volatile float tiny = 1e-38f;
+  cpu::parallel_for(8, 1, [&](std::int64_t a, std::int64_t) {
+    results[static_cast<std::size_t>(a)] = tiny * 0.1f;
+  });
+  for (float r : results) CHECK(r == 0.0f);
+}
+
 TEST_SUITE_END();

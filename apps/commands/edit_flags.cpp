@@ -10,8 +10,9 @@
 namespace ebb::apps {
 namespace {
 
-Tensor part_of(const Tensor& images, std::int64_t first, std::int64_t count) {
-  return slice(images, 0, first, first + count);
+// The images that samples `first`, ... are made of, where `start` is.
+Tensor part_of(const Tensor& images, std::int64_t first, const Tensor& start) {
+  return slice(images, 0, first, first + start.size(0)).to(start.device());
 }
 
 // (count, H, W, C) in [-1, 1], of the run's size.
@@ -42,7 +43,8 @@ Drawing interpolation(const SampleRequest& request, std::int64_t columns) {
       const double u = static_cast<double>(i % columns) / static_cast<double>(columns - 1);
       rows.push_back(slerp(end(0), end(1), u));
     }
-    return run_sampler(request.sampler, sampling, cat(rows, 0), request.settings);
+    return run_sampler(request.sampler, sampling, cat(rows, 0).to(start.device()),
+                       request.settings);
   };
 }
 
@@ -51,14 +53,15 @@ Drawing image_to_image(const SampleRequest& request, const Tensor& images, doubl
     Sampling part = sampling;
     part.grid = tail_of(sampling.grid, strength);
     const Tensor z = start * (1 / sampling.grid[0].size());
-    const Tensor x = noised_to(part.grid[0], part_of(images, first, start.size(0)), z);
+    const Tensor x = noised_to(part.grid[0], part_of(images, first, start), z);
     return run_sampler(request.sampler, part, x, request.settings);
   };
 }
 
 Drawing inpainting(const Tensor& images, const Tensor& mask, std::int64_t resample) {
   return [=](const Sampling& sampling, const Tensor& start, std::int64_t first) {
-    return repaint(sampling, start, part_of(images, first, start.size(0)), mask, {resample, 1});
+    return repaint(sampling, start, part_of(images, first, start), mask.to(start.device()),
+                   {resample, 1});
   };
 }
 
@@ -66,8 +69,9 @@ Drawing reconstruction(const Tensor& images, std::shared_ptr<std::vector<Tensor>
   return [=](const Sampling& sampling, const Tensor& start, std::int64_t first) {
     Sampling up = sampling;
     up.grid = inverted(sampling.grid);
-    latents->push_back(ddim_inversion(up, part_of(images, first, start.size(0))));
-    return ddim(sampling, latents->back());
+    const Tensor latent = ddim_inversion(up, part_of(images, first, start));
+    latents->push_back(latent.to(Device::cpu));
+    return ddim(sampling, latent);
   };
 }
 
@@ -148,7 +152,7 @@ Tensor Editing::picture(const Tensor& results, std::int64_t& columns) const {
   for (std::int64_t first = 0; first < results.size(0); first += columns)
     for (const Tensor& kind : kinds) {
       const std::int64_t count = std::min(columns, results.size(0) - first);
-      rows.push_back(part_of(kind, first, count));
+      rows.push_back(slice(kind, 0, first, first + count));
       Shape rest = results.shape();
       rest.set(0, columns - count);
       if (count < columns) rows.push_back(Tensor::ones(rest));

@@ -1,4 +1,5 @@
 #include <ebb/apps/commands/commands.h>
+#include <ebb/apps/commands/device_flag.h>
 #include <ebb/apps/commands/sampler_flags.h>
 #include <ebb/apps/evaluation/evaluation.h>
 #include <ebb/apps/evaluation/sweep.h>
@@ -71,7 +72,9 @@ double share_below(const Neighbours& neighbours, double limit) {
 
 void evaluate_samples(const EvaluateOptions& options, const RunFolder& run, const RunConfig& config,
                       const Evaluation& evaluation, Json json) {
-  const std::unique_ptr<Model> model = run.load_model(weights_of(options), options.checkpoint);
+  const Device device = options.sampler.request.device;
+  const std::unique_ptr<Model> model =
+      run.load_model(weights_of(options), options.checkpoint, device);
   const Tensor samples = draw_for(evaluation, *model, config, options.sampler.request);
   json["samples"] = to_json(evaluation.measure(samples));
   json["floor"] = to_json(evaluation.floor());
@@ -83,9 +86,10 @@ void evaluate_samples(const EvaluateOptions& options, const RunFolder& run, cons
   json["floor"]["nearest_distance"] = median(fresh.distance);
   json["samples"]["memorised"] = share_below(near, limit);
   json["floor"]["memorised"] = share_below(fresh, limit);
-  if (const auto bits = evaluation.bits_per_dimension(*model, Split::test)) {
+  if (const auto bits = evaluation.bits_per_dimension(*model, device, Split::test)) {
     json["samples"]["bits_per_dimension"] = *bits;
-    json["floor"]["bits_per_dimension"] = *evaluation.bits_per_dimension(*model, Split::train);
+    json["floor"]["bits_per_dimension"] =
+        *evaluation.bits_per_dimension(*model, device, Split::train);
   }
 
   const std::string picture = std::filesystem::path(options.out).replace_extension(".png").string();
@@ -150,6 +154,7 @@ void add_evaluate_command(CLI::App& app) {
   command->add_option("--count", o->sampler.request.count, "Samples; compare at equal numbers only")
       ->check(CLI::Range(10, 1'000'000));
   add_sampler_flags(*command, o->sampler);
+  add_device_option(*command, o->sampler.request.device);
   command->add_option("--seed", o->sampler.request.seed,
                       "Of the samples and the real images chosen");
   command->add_option("--checkpoint", o->checkpoint, "Step of the checkpoint; -1: the newest");

@@ -1,4 +1,5 @@
 #include <ebb/apps/commands/commands.h>
+#include <ebb/apps/commands/device_flag.h>
 #include <ebb/apps/commands/edit_flags.h>
 #include <ebb/apps/commands/sampler_flags.h>
 #include <ebb/apps/images/grid.h>
@@ -32,7 +33,7 @@ class Trajectory {
     const bool last = view.step.step + 1 == view.step.steps;
     if (view.first != 0 || (view.step.step % every != 0 && !last)) return;
     const std::int64_t rows = std::min(view.step.x.size(0), trajectory_rows);
-    moments_.push_back(slice(view.step.x, 0, 0, rows));
+    moments_.push_back(slice(view.step.x, 0, 0, rows).to(Device::cpu));
   }
   void write(const std::string& path) const {
     // (moments, rows, ...) to (rows, moments, ...).
@@ -76,7 +77,7 @@ void sample(SampleOptions& options) {
   RunConfig config = run.config();
   settle(options.sampler, config);
   const auto weights = options.weights == "raw" ? RunFolder::Weights::raw : RunFolder::Weights::ema;
-  const std::unique_ptr<Model> model = run.load_model(weights, options.checkpoint);
+  const std::unique_ptr<Model> model = run.load_model(weights, options.checkpoint, request.device);
   if (!options.sampler.guidance && !model->has_null_class()) request.guidance = 1;
   if (!options.classes.empty() || model->num_classes() > 0)
     request.labels =
@@ -138,6 +139,7 @@ void add_sample_command(CLI::App& app) {
   command->add_option("--out", o->out,
                       "Grid of images (.png), or raw images in [-1, 1] (.npy) and their labels");
   add_sampler_flags(*command, o->sampler);
+  add_device_option(*command, o->sampler.request.device);
   command->add_option("--negative", o->negative,
                       "Class numbers to be guided away from, in turn (default: no class)");
   command->add_option("--classes", o->classes, "Class numbers, in turn: 0-9, 3,5 (default: all)");

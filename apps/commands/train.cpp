@@ -1,4 +1,5 @@
 #include <ebb/apps/commands/commands.h>
+#include <ebb/apps/commands/device_flag.h>
 #include <ebb/apps/runs/memory_forecast.h>
 #include <ebb/apps/runs/run_folder.h>
 #include <ebb/apps/runs/training.h>
@@ -75,8 +76,8 @@ double check_step_memory(const RunConfig& config) {
   return bytes;
 }
 
-Setup set_up(const RunConfig& config) {
-  Setup setup{open_dataset(config.data, Split::train), make_model(config), nullptr, 0};
+Setup set_up(const RunConfig& config, Device device) {
+  Setup setup{open_dataset(config.data, Split::train), make_model(config, device), nullptr, 0};
   check_usage(config.training.accumulation <= config.batch,
               "--accumulation {}: a batch of {} cannot be cut into so many parts; lower it",
               config.training.accumulation, config.batch);
@@ -102,14 +103,14 @@ void train(TrainOptions& options) {
                 run->path());
   } else {
     settle(options);
-    setup = set_up(options.config);
+    setup = set_up(options.config, plan.device);
     run = RunFolder::create(options.out, options.config);
   }
   const RunLock lock = run->lock();
   double seconds = 0;
   if (options.resume) {
     if (options.learning_rate) run->lower_learning_rate(*options.learning_rate);
-    setup = set_up(run->config());
+    setup = set_up(run->config(), plan.device);
     seconds = run->load_checkpoint(*setup.trainer);
     run->trim_metrics(setup.trainer->steps());
   }
@@ -131,6 +132,7 @@ void add_options(CLI::App& command, TrainOptions& o) {
   command.add_flag("--resume", o.resume, "Continue the run in --out");
   command.add_option("--steps", p.steps, "Steps in all (default 5000 without --minutes)")
       ->check(CLI::Range(1, 1'000'000'000));
+  add_device_option(command, p.device);
   command.add_option("--minutes", p.minutes, "Minutes in all; with --steps whichever ends first")
       ->check(CLI::Range(0.001, 1e6));
   command.add_option("--preview-every", p.preview_every, "Steps between pictures")

@@ -1,5 +1,6 @@
 // `ebb tutorial`: the tutorial from start to end, number for number, then what it leaves out.
 #include <ebb/apps/commands/commands.h>
+#include <ebb/apps/commands/device_flag.h>
 #include <ebb/apps/images/grid.h>
 #include <ebb/apps/plots/gnuplot.h>
 #include <ebb/apps/system/console.h>
@@ -34,13 +35,15 @@ void forward_process(const std::string& out, const Path& path, Generator& genera
   write_strip(out + "/forward.png", cat(notebook::noised_squares(path, times, generator), 0));
 }
 
-void untrained_model(const std::string& out, const Path& path, Generator& generator) {
+void untrained_model(const std::string& out, const Path& path, Generator& generator,
+                     Device device) {
   print("\n2. A U-Net that is to predict the noise\n");
   SimpleUNet model({}, generator);
+  move_to(model, device);
   print("Model created!\n   {} parameters\n", parameter_count(model));
 
   print("\n3. One loss, before any training\n");
-  const notebook::TrainingCell cell = notebook::training_cell(model, path, generator);
+  const notebook::TrainingCell cell = notebook::training_cell(model, path, generator, device);
   print("Loss: {}\n", cell.loss.item());
   print("   So large because t goes in as it is: up to {} among inputs near 1.\n",
         notebook::timesteps - 1);
@@ -48,10 +51,12 @@ void untrained_model(const std::string& out, const Path& path, Generator& genera
   print("\n4. DDPM: from pure noise down all {} steps, with the untrained weights\n",
         notebook::timesteps);
   Progress progress("DDPM", "steps");
-  const Tensor samples = notebook::ddpm_cell(model, path, generator, [&](const StepView& view) {
+  const auto observe = [&](const StepView& view) {
     progress.update(static_cast<double>(view.step + 1) / static_cast<double>(view.steps),
                     view.step + 1);
-  });
+  };
+  const Tensor samples =
+      notebook::ddpm_cell(model, path, generator, observe, device).to(Device::cpu);
   print("Sampled images shape: {}, range {}: noise in, noise out\n", nhwc_to_nchw(samples).shape(),
         range_of(samples));
   write_strip(out + "/samples.png", samples);
@@ -61,13 +66,14 @@ void untrained_model(const std::string& out, const Path& path, Generator& genera
         notebook::timesteps);
 }
 
-void guidance(Generator& generator) {
+void guidance(Generator& generator, Device device) {
   constexpr double scale = 7.5;
   print(
       "\n6. Classifier-free guidance: away from the answer without a class, towards the one "
       "with\n");
-  const ConditionalUNet model(10, {}, generator);
-  const notebook::GuidanceCell cell = notebook::guidance_cell(model, scale, generator);
+  ConditionalUNet model(10, {}, generator);
+  move_to(model, device);
+  const notebook::GuidanceCell cell = notebook::guidance_cell(model, scale, generator, device);
   print("Without guidance (scale 1): noise range {}\n", range_of(cell.conditional));
   print("With guidance (scale {}): noise range {}\n", scale, range_of(cell.guided));
 }
@@ -102,6 +108,7 @@ void schedules(const std::string& out) {
 struct Options {
   std::string out = "tutorial";
   std::int64_t steps = 700;
+  Device device = Device::cpu;
 };
 
 void run(const Options& options) {
@@ -112,11 +119,11 @@ void run(const Options& options) {
   TorchGenerator generator(notebook::seed);
   const Path path = notebook::path();
   forward_process(options.out, path, generator);
-  untrained_model(options.out, path, generator);
-  guidance(generator);
+  untrained_model(options.out, path, generator, options.device);
+  guidance(generator, options.device);
   schedules(options.out);
-  compare_time_inputs();
-  train_and_sample(options.out, options.steps);
+  compare_time_inputs(options.device);
+  train_and_sample(options.out, options.steps, options.device);
 }
 
 }  // namespace
@@ -129,6 +136,7 @@ void add_tutorial_command(CLI::App& app) {
   command->add_option("--steps", options->steps, "Training steps of the last part")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
+  add_device_option(*command, options->device);
   command->callback([options] { run(*options); });
 }
 

@@ -120,12 +120,13 @@ Neighbours Evaluation::nearest_training_images_of_test() const {
   return nearest_training_images(test_->batch(indices).images);
 }
 
-std::optional<double> Evaluation::bits_per_dimension(const Model& model, Split split) const {
+std::optional<double> Evaluation::bits_per_dimension(const Model& model, Device device,
+                                                     Split split) const {
   constexpr std::int64_t images = 256, evaluations = 32;
   const Path path = make_path(config_);
   if (path.steps() < 2 || path.at(path.t_noise()).alpha == 0) return std::nullopt;
   const Dataset& data = split == Split::train ? *train_ : *test_;
-  Batch batch = data.batch(chosen(data, std::min(data.size(), images)));
+  Batch batch = data.batch(chosen(data, std::min(data.size(), images))).to(device);
   if (model.num_classes() == 0) batch.labels = {};
   WeightCache weights;
   const WeightCache::Scope scope(weights);

@@ -50,7 +50,7 @@ class Evaluation {
   }
   // The bound on up to 256 images of a split (likelihood.h). None on a path without a table of
   // steps, or one whose last step is pure noise.
-  std::optional<double> bits_per_dimension(const Model& model, Split split) const;
+  std::optional<double> bits_per_dimension(const Model& model, Device device, Split split) const;
 
  private:
   Figures measure(const Judgement& seen) const;

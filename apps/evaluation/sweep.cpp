@@ -61,7 +61,7 @@ std::vector<Json> over_checkpoints(const RunFolder& run, const RunConfig& config
                                    const SampleRequest& request) {
   std::vector<Json> rows;
   for (const std::int64_t step : run.checkpoints())
-    rows.push_back(row(evaluation, *run.load_model(weights, step), config, request,
+    rows.push_back(row(evaluation, *run.load_model(weights, step, request.device), config, request,
                        {{"step", step}, {"minutes", run.seconds_at(step) / 60}}));
   return rows;
 }
@@ -155,7 +155,7 @@ void run_sweep(const SweepOptions& options, const RunFolder& run, const RunConfi
   if (options.over == "checkpoints") {
     rows = over_checkpoints(run, config, weights, evaluation, request);
   } else {
-    const std::unique_ptr<Model> model = run.load_model(weights, checkpoint);
+    const std::unique_ptr<Model> model = run.load_model(weights, checkpoint, request.device);
     rows = options.over == "steps" ? over_steps(options, evaluation, *model, config, request)
                                    : over_guidance(options, evaluation, *model, config, request);
   }

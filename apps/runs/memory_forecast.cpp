@@ -16,34 +16,36 @@ constexpr double bytes_of_thread = 4e6;
 constexpr double images_of_sampler = 10;
 
 // Images of the run's size, or small square ones that the network can take.
-Tensor small_images(const RunConfig& config, std::int64_t count) {
+Tensor small_images(const RunConfig& config, std::int64_t count, Device device) {
   const DatasetInfo& image = config.image;
   if (image.height * image.width <= most_pixels)
-    return Tensor::zeros({count, image.height, image.width, image.channels});
+    return Tensor::zeros({count, image.height, image.width, image.channels}, DType::float32,
+                         device);
   const std::int64_t factor = config.model == "unet" ? side_multiple(config.unet) : least_side;
   const std::int64_t side = (least_side + factor - 1) / factor * factor;
-  return Tensor::zeros({count, side, side, image.channels});
+  return Tensor::zeros({count, side, side, image.channels}, DType::float32, device);
 }
 
 Tensor first_class(const Model& model, const Tensor& images) {
-  return model.num_classes() > 0 ? Tensor::zeros({images.size(0)}, DType::int64) : Tensor();
+  return model.num_classes() > 0 ? Tensor::zeros({images.size(0)}, DType::int64, images.device())
+                                 : Tensor();
 }
 
 // What `work` takes from the system for one and for two images.
 template <class Work>
-MemoryForecast measure(const RunConfig& config, const Work& work) {
+MemoryForecast measure(const RunConfig& config, Device device, const Work& work) {
   double taken[2], pixels = 0;
   for (const std::int64_t count : {1, 2}) {
-    release_cached_storage(Device::cpu);
-    const StorageStatistics before = storage_statistics(Device::cpu);
-    const Tensor images = small_images(config, count);
+    release_cached_storage(device);
+    const StorageStatistics before = storage_statistics(device);
+    const Tensor images = small_images(config, count, device);
     pixels = static_cast<double>(images.size(1) * images.size(2));
     work(images);
-    const StorageStatistics after = storage_statistics(Device::cpu);
+    const StorageStatistics after = storage_statistics(device);
     taken[count - 1] = static_cast<double>(after.bytes_live + after.bytes_cached) -
                        static_cast<double>(before.bytes_live);
   }
-  release_cached_storage(Device::cpu);
+  release_cached_storage(device);
   const double per_image = std::max(0.0, taken[1] - taken[0]);
   const auto all_pixels = static_cast<double>(config.image.height * config.image.width);
   return {std::max(0.0, taken[0] - per_image), per_image * all_pixels / pixels};
@@ -56,7 +58,7 @@ MemoryForecast training_memory(const RunConfig& config) {
   const std::unique_ptr<Model> model = make_model(config);
   const LossFunction loss = diffusion_objective(*model, make_path(config), config.objective);
   const std::vector<NamedParameter> parameters = named_parameters(*model);
-  MemoryForecast forecast = measure(config, [&](const Tensor& images) {
+  MemoryForecast forecast = measure(config, Device::cpu, [&](const Tensor& images) {
     loss({images, first_class(*model, images)}, {.batch_size = images.size(0)}).backward();
     for (const NamedParameter& p : parameters) Variable(p.variable).zero_grad();
   });
@@ -64,13 +66,14 @@ MemoryForecast training_memory(const RunConfig& config) {
   return forecast;
 }
 
-MemoryForecast sampling_memory(const Model& model, const RunConfig& config) {
+MemoryForecast sampling_memory(const Model& model, const RunConfig& config, Device device) {
   const double held = resident_memory();
-  MemoryForecast forecast = measure(config, [&](const Tensor& images) {
+  MemoryForecast forecast = measure(config, device, [&](const Tensor& images) {
     const NoGrad no_grad;
     WeightCache weights;
     const WeightCache::Scope scope(weights);
-    model(images, Tensor::zeros({images.size(0)}), first_class(model, images));
+    model(images, Tensor::zeros({images.size(0)}, DType::float32, device),
+          first_class(model, images));
   });
   const DatasetInfo& image = config.image;
   forecast.fixed += held + bytes_of_thread * thread_count();

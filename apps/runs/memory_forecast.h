@@ -17,7 +17,7 @@ struct MemoryForecast {
 
 // A step of training by a program that has loaded all that it needs for it.
 MemoryForecast training_memory(const RunConfig& config);
-// A step of a sampler without guidance, which doubles the images at once.
-MemoryForecast sampling_memory(const Model& model, const RunConfig& config);
+// A step, by a model on `device`, of a sampler without guidance, which doubles the images at once.
+MemoryForecast sampling_memory(const Model& model, const RunConfig& config, Device device);
 
 }  // namespace ebb::apps

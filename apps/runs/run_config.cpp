@@ -163,7 +163,9 @@ RunConfig run_config_from_json(const Json& json) {
   return config;
 }
 
-std::unique_ptr<Model> make_model(const RunConfig& config) {
+namespace {
+
+std::unique_ptr<Model> make_on_host(const RunConfig& config) {
   PhiloxGenerator generator(config.training.seed);
   const auto classes = static_cast<std::int64_t>(config.image.class_names.size());
   if (config.model == "unet") {
@@ -183,6 +185,14 @@ std::unique_ptr<Model> make_model(const RunConfig& config) {
               model_names);
   check_usage(classes > 0, "conditional: the data set has no classes; use --model simple");
   return std::make_unique<ConditionalUNet>(classes, options, generator);
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make_model(const RunConfig& config, Device device) {
+  std::unique_ptr<Model> model = make_on_host(config);
+  move_to(*model, device);
+  return model;
 }
 
 std::vector<std::string> usable_schedules() {

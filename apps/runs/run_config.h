@@ -39,7 +39,7 @@ RunConfig run_config_from_json(const nlohmann::json& json);
 
 // The network, with parameters drawn from training.seed. A name that is not in model_names, and
 // images that the network cannot take, are an Error.
-std::unique_ptr<Model> make_model(const RunConfig& config);
+std::unique_ptr<Model> make_model(const RunConfig& config, Device device = Device::cpu);
 // An Error for a prediction that the schedule leaves undefined.
 Path make_path(const RunConfig& config);
 // A flow's shift as the command line gives it: a number above 0, or "dynamic", by the tokens that

@@ -186,11 +186,12 @@ double RunFolder::load_checkpoint(Trainer& trainer, std::int64_t most) const {
   return seconds;
 }
 
-std::unique_ptr<Model> RunFolder::load_model(Weights weights, std::int64_t step) const {
+std::unique_ptr<Model> RunFolder::load_model(Weights weights, std::int64_t step,
+                                             Device device) const {
   const bool newest = step < 0;
   if (newest) step = newest_checkpoint();
   const std::string path = existing_checkpoint(step);
-  std::unique_ptr<Model> model = make_model(config_);
+  std::unique_ptr<Model> model = make_model(config_, device);
   try {
     load_state_dict(*model, read_weights(path, step, weights));
   } catch (const Error& error) {

@@ -54,7 +54,8 @@ class RunFolder {
 
   using Weights = apps::Weights;
   // The network with the weights of the checkpoint at `step` (-1: the newest).
-  std::unique_ptr<Model> load_model(Weights weights = Weights::ema, std::int64_t step = -1) const;
+  std::unique_ptr<Model> load_model(Weights weights = Weights::ema, std::int64_t step = -1,
+                                    Device device = Device::cpu) const;
 
   // An Error where metrics.jsonl is there and cannot be read or written.
   void append_metrics(const nlohmann::json& line) const;

@@ -17,11 +17,11 @@ namespace ebb::apps {
 namespace {
 
 // `count` labels in turn, from that of sample `first`.
-Tensor labels_from(const std::vector<std::int64_t>& labels, std::int64_t first,
-                   std::int64_t count) {
+Tensor labels_from(const std::vector<std::int64_t>& labels, std::int64_t first, std::int64_t count,
+                   Device device) {
   std::vector<std::int64_t> result;
   for (std::int64_t i = first; i < first + count; ++i) result.push_back(label_of(labels, i));
-  return Tensor::from(result);
+  return Tensor::from(result).to(device);
 }
 
 Predictor predictor(const Model& model, const SampleRequest& request, std::int64_t first,
@@ -36,13 +36,13 @@ Predictor predictor(const Model& model, const SampleRequest& request, std::int64
   CfgOptions options;
   options.rescale = request.guidance_rescale;
   if (!request.negative_labels.empty())
-    options.negative_labels = labels_from(request.negative_labels, first, count);
+    options.negative_labels = labels_from(request.negative_labels, first, count, request.device);
   GuidanceScale scale = [w = request.guidance](const Level&) { return w; };
   if (request.guidance_interval) {
     const auto [low, high] = *request.guidance_interval;
     scale = interval_scale(scale, low, high);
   }
-  return classifier_free(conditional, labels_from(request.labels, first, count),
+  return classifier_free(conditional, labels_from(request.labels, first, count, request.device),
                          model.num_classes(), scale, options);
 }
 
@@ -107,7 +107,7 @@ BatchPlan plan_batches(const Model& model, const RunConfig& config, const Sample
   checked_grid(model, make_path(config), request);
   const std::int64_t wanted = std::min(request.batch, request.count);
   const std::int64_t runs = request.labels.empty() || request.guidance == 1 ? 1 : 2;
-  const MemoryForecast forecast = sampling_memory(model, config);
+  const MemoryForecast forecast = sampling_memory(model, config, request.device);
   check_memory("drawing one image", forecast.of(runs),
                "free some, or train a smaller --preset or --size");
   BatchPlan plan{wanted, forecast.of(runs * wanted), forecast.of(runs * wanted)};
@@ -133,9 +133,11 @@ void draw_each(const Model& model, const RunConfig& config, const SampleRequest&
                                             config.objective.prediction, {request.clip});
     Observer observe;
     if (observer) observe = [&](const StepView& view) { observer({first, request.count, view}); };
-    const Tensor start = start_noise(
-        grid[0], {count, config.image.height, config.image.width, config.image.channels},
-        request.seed, index);
+    const Tensor start =
+        start_noise(grid[0],
+                    {count, config.image.height, config.image.width, config.image.channels},
+                    request.seed, index)
+            .to(request.device);
     const Sampling sampling{denoiser, path, grid, philox_noise(request.seed, index), observe};
     const Tensor images = request.drawing
                               ? request.drawing(sampling, start, first)
@@ -145,7 +147,7 @@ void draw_each(const Model& model, const RunConfig& config, const SampleRequest&
         "sampler {}, {} steps, guidance {}: images {} to {} are not finite; give more steps, less "
         "guidance or another sampler",
         request.sampler, request.steps, request.guidance, index, index + count - 1);
-    sink(images);
+    sink(images.to(Device::cpu));
   }
 }
 

@@ -33,6 +33,7 @@ struct SampleRequest {
   std::vector<std::int64_t> labels = {};  // sample i has labels[i mod size]; empty: no class
   std::int64_t first_index = 0;           // the index of the first sample
   std::int64_t batch = 64;
+  Device device = Device::cpu;  // the model's
   Drawing drawing = {};
 };
 
@@ -51,9 +52,9 @@ struct BatchPlan {
 };
 BatchPlan plan_batches(const Model& model, const RunConfig& config, const SampleRequest& request);
 
-// Gives images (n, H, W, C) float32, not clamped, batch by batch (plan_batches) to
-// `sink`. Image i is a function of
-// the weights, the request and (seed, first_index + i) alone, whatever the batch.
+// Gives images (n, H, W, C) float32, not clamped, on the host, batch by batch (plan_batches) to
+// `sink`. Image i is a function of the weights, the request and (seed, first_index + i) alone,
+// whatever the batch.
 using SampleSink = std::function<void(const Tensor& images)>;
 void draw_each(const Model& model, const RunConfig& config, const SampleRequest& request,
                const SampleSink& sink, const SamplingObserver& observer = {});

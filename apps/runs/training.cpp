@@ -90,7 +90,7 @@ class Training {
   std::optional<StepReport> take_step() {
     try {
       const StepReport report =
-          trainer_.step(data_.batch(order_.indices(trainer_.steps())), done());
+          trainer_.step(data_.batch(order_.indices(trainer_.steps())).to(plan_.device), done());
       skipped_ = 0;
       return report;
     } catch (const NotFinite& error) {
@@ -148,6 +148,7 @@ class Training {
       SampleRequest request;
       request.steps = std::min<std::int64_t>(20, run_.config().timesteps);
       request.count = 40;
+      request.device = plan_.device;
       request.batch =
           std::max<std::int64_t>(1, run_.config().batch / trainer_.config().accumulation);
       if (model_.num_classes() > 0) {

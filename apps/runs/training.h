@@ -12,6 +12,7 @@ struct TrainingPlan {
   double minutes = 0;      // 0: no bound
   double keep_every = 0;   // minutes; 0: only the last few checkpoints are kept
   std::int64_t preview_every = 1000, save_every = 1000, log_every = 20, keep = 3;
+  Device device = Device::cpu;  // the model's
   enum class OnNan { stop, skip, rollback } on_nan = OnNan::stop;
 };
 

@@ -28,12 +28,13 @@ std::vector<Tensor> noised_squares(const Path& path, const std::vector<std::int6
   return result;
 }
 
-TrainingCell training_cell(const Model& model, const Path& path, Generator& generator) {
-  const Tensor x0 = draw_images(generator, batch);
+TrainingCell training_cell(const Model& model, const Path& path, Generator& generator,
+                           Device device) {
+  const Tensor x0 = draw_images(generator, batch).to(device);
   const Tensor t = generator.randint(0, timesteps, {batch});
-  const Tensor noise = draw_images(generator, batch);
+  const Tensor noise = draw_images(generator, batch).to(device);
   const Tensor x_t = add_noise(path, x0, noise, t);
-  const Variable prediction = model(x_t, t.to(DType::float32), {});
+  const Variable prediction = model(x_t, t.to(DType::float32).to(device), {});
   return {t, x_t, noise, prediction, weighted_mse(prediction, noise)};
 }
 
@@ -47,10 +48,10 @@ Denoiser denoiser_of(const Model& model) {
 }
 
 Tensor ddpm_cell(const Model& model, const Path& path, Generator& generator,
-                 const Observer& observer) {
+                 const Observer& observer, Device device) {
   WeightCache weights;
   const WeightCache::Scope scope(weights);
-  const Tensor start = draw_images(generator, batch);
+  const Tensor start = draw_images(generator, batch).to(device);
   return ddpm({denoiser_of(model), path, make_grid(path, timesteps),
                generator_noise(generator, /*channels_first=*/true), observer},
               start);
@@ -63,11 +64,11 @@ Tensor ddim_cell(const Model& model, const Path& path, const Tensor& start, std:
   return ddim({denoiser_of(model), path, grid, {}, {}}, start);
 }
 
-GuidanceCell guidance_cell(const Model& model, double scale, Generator& generator) {
+GuidanceCell guidance_cell(const Model& model, double scale, Generator& generator, Device device) {
   const NoGrad no_grad;
-  const Tensor x = draw_images(generator, 2);
-  const Tensor t = Tensor::from(std::vector<float>{50, 100});
-  const Tensor labels = Tensor::from(std::vector<std::int64_t>{3, 7});
+  const Tensor x = draw_images(generator, 2).to(device);
+  const Tensor t = Tensor::from(std::vector<float>{50, 100}).to(device);
+  const Tensor labels = Tensor::from(std::vector<std::int64_t>{3, 7}).to(device);
   const Tensor positive = model(x, t, labels).value(), negative = model(x, t, {}).value();
   return {x, positive, negative, guide(negative, positive, scale)};
 }

@@ -2,7 +2,8 @@
 // computation. They draw from one stream in the tutorial's order: noised_squares, the parameters
 // of SimpleUNet, training_cell, ddpm_cell, the parameters of ConditionalUNet, guidance_cell.
 //
-// Images are (N, H, W, C) here; noise is drawn in PyTorch's order (N, C, H, W).
+// The device of a cell is its model's. Images are (N, H, W, C) here; noise is drawn in PyTorch's
+// order (N, C, H, W).
 #pragma once
 
 #include <ebb/diffusion/models/tutorial_unet.h>
@@ -25,13 +26,14 @@ struct TrainingCell {
   Tensor t, x_t, noise;
   Variable prediction, loss;
 };
-TrainingCell training_cell(const Model& model, const Path& path, Generator& generator);
+TrainingCell training_cell(const Model& model, const Path& path, Generator& generator,
+                           Device device = Device::cpu);
 
 // A model without labels as the samplers see it.
 Denoiser denoiser_of(const Model& model);
 // Every step of the path; the tutorial's own loop, with the posterior variance mended.
 Tensor ddpm_cell(const Model& model, const Path& path, Generator& generator,
-                 const Observer& observer = {});
+                 const Observer& observer = {}, Device device = Device::cpu);
 // Evenly spaced from 0 ("leading", as the tutorial), but run to the end: alpha_bar = 1.
 Tensor ddim_cell(const Model& model, const Path& path, const Tensor& start, std::int64_t steps);
 
@@ -39,6 +41,7 @@ Tensor ddim_cell(const Model& model, const Path& path, const Tensor& start, std:
 struct GuidanceCell {
   Tensor x, conditional, unconditional, guided;
 };
-GuidanceCell guidance_cell(const Model& model, double scale, Generator& generator);
+GuidanceCell guidance_cell(const Model& model, double scale, Generator& generator,
+                           Device device = Device::cpu);
 
 }  // namespace ebb::apps::notebook

@@ -29,12 +29,14 @@ std::unique_ptr<Dataset> training_data() {
 }
 
 // The mean loss of the last ten of `steps` steps.
-double final_loss(const Dataset& data, std::int64_t time_features, std::int64_t steps) {
+double final_loss(const Dataset& data, std::int64_t time_features, std::int64_t steps,
+                  Device device) {
   constexpr std::int64_t batch = 16;
   PhiloxGenerator generator(seed);
   ConditionalUNet model(data.classes(),
                         {.channels = data.info().channels, .time_features = time_features},
                         generator);
+  move_to(model, device);
   const Path path = Path::discrete(alphas_cumprod(linear_betas(timesteps)));
   const LossFunction objective =
       diffusion_objective(model, path, {.prediction = Prediction::epsilon});
@@ -43,7 +45,7 @@ double final_loss(const Dataset& data, std::int64_t time_features, std::int64_t 
   Progress progress(time_features == 0 ? "raw t" : "sinusoidal t", "images");
   double sum = 0;
   for (std::int64_t step = 0; step < steps; ++step) {
-    const Variable loss = objective(data.batch(order.indices(step)),
+    const Variable loss = objective(data.batch(order.indices(step)).to(device),
                                     {.seed = seed, .step = step, .batch_size = batch});
     loss.backward();
     optimizer.step();
@@ -60,13 +62,13 @@ Tensor row_labels(std::int64_t classes, std::int64_t columns) {
   return repeat_interleave(Tensor::arange(classes), columns, 0);
 }
 
-void train(Trainer& trainer, const Dataset& data, std::int64_t steps) {
+void train(Trainer& trainer, const Dataset& data, std::int64_t steps, Device device) {
   constexpr std::int64_t batch = 64;
   DataOrder order(data.size(), batch, seed);
   Progress progress("train", "images");
   for (std::int64_t step = 0; step < steps; ++step) {
     const double done = static_cast<double>(step) / static_cast<double>(steps);
-    const StepReport report = trainer.step(data.batch(order.indices(step)), done);
+    const StepReport report = trainer.step(data.batch(order.indices(step)).to(device), done);
     progress.update(static_cast<double>(step + 1) / static_cast<double>(steps), (step + 1) * batch,
                     fmt::format("loss {:.3f}", report.loss));
   }
@@ -74,34 +76,35 @@ void train(Trainer& trainer, const Dataset& data, std::int64_t steps) {
 
 }  // namespace
 
-void compare_time_inputs() {
+void compare_time_inputs(Device device) {
   constexpr std::int64_t steps = 60;
   const std::unique_ptr<Dataset> data = training_data();
   print("\n8. The mend of that loss: the tutorial's U-Net after {} steps of Adam\n", steps);
-  print("   t as it is:          loss {:.3g}\n", final_loss(*data, 0, steps));
-  print("   sines of t as input: loss {:.3g}\n", final_loss(*data, 128, steps));
+  print("   t as it is:          loss {:.3g}\n", final_loss(*data, 0, steps, device));
+  print("   sines of t as input: loss {:.3g}\n", final_loss(*data, 128, steps, device));
 }
 
-void train_and_sample(const std::string& out, std::int64_t steps) {
+void train_and_sample(const std::string& out, std::int64_t steps, Device device) {
   constexpr std::int64_t columns = 8, ddpm_steps = 250, ddim_steps = 50;
   constexpr double scale = 3;
   const std::unique_ptr<Dataset> data = training_data();
   const DatasetInfo& info = data->info();
   PhiloxGenerator generator(seed);
   UNet2D model(unet2d_preset("small", info.channels, data->classes()), generator);
+  move_to(model, device);
   const Path path = Path::discrete(alphas_cumprod(cosine_betas(timesteps)));
   print("\n9. A real U-Net, {} parameters, {} steps on {} classes: {}\n", parameter_count(model),
         steps, data->classes(), fmt::format("{}", fmt::join(info.class_names, ", ")));
   Trainer trainer(named_parameters(model), diffusion_objective(model, path),
                   {.warmup_steps = 50, .seed = seed});
-  train(trainer, *data, steps);
+  train(trainer, *data, steps, device);
 
   const UseEma averaged(trainer.ema());
   WeightCache weights;
   const WeightCache::Scope scope(weights);
-  const Tensor labels = row_labels(data->classes(), columns);
+  const Tensor labels = row_labels(data->classes(), columns).to(device);
   const Tensor start =
-      start_noise(path, {labels.numel(), info.height, info.width, info.channels}, seed);
+      start_noise(path, {labels.numel(), info.height, info.width, info.channels}, seed).to(device);
   const ConditionalPredictor predict = [&](const Tensor& x, const Level& level,
                                            const Tensor& given) {
     const NoGrad no_grad;
@@ -119,7 +122,7 @@ void train_and_sample(const std::string& out, std::int64_t steps) {
   };
   auto show = [&](const std::string& name, const std::string& what, const Tensor& images) {
     const std::string file = out + "/" + name + ".png";
-    write_grid(file, images, {.columns = columns});
+    write_grid(file, images.to(Device::cpu), {.columns = columns});
     print("   {}\n  -> {}\n", what, file);
   };
   show("ddpm", fmt::format("DDPM, {} steps", ddpm_steps),

@@ -32,6 +32,10 @@ Batch part_of(const Batch& batch, std::int64_t first, std::int64_t last) {
 
 }  // namespace
 
+Batch Batch::to(Device device) const {
+  return {images.to(device), labels.defined() ? labels.to(device) : Tensor()};
+}
+
 Tensor flip_half(const Tensor& images, const StepDraws& draws) {
   const Tensor u = philox_uniform({images.size(0), 1, 1, 1}, draws.address(Purpose::augmentation));
   return where(less(u, Tensor::full(u.shape(), 0.5)).to(images.device()), flip(images, {2}),

@@ -18,6 +18,8 @@ namespace ebb {
 struct Batch {
   Tensor images;  // (N, H, W, C) float32 in [-1, 1]
   Tensor labels;  // (N) int64, or undefined
+
+  Batch to(Device device) const;
 };
 
 // Where the random numbers of some samples of a step are: rows first_sample, ... of the

@@ -225,3 +225,28 @@ TEST_CASE("sample: what cannot be drawn is said") {
 }
 
 TEST_SUITE_END();
+
+TEST_CASE("--device: a run, its samples and its figures are the CPU's on every device") {
+  const TemporaryFolder folder;
+  const auto samples = [&](const std::string& device) {
+    const std::string out = folder / device, file = folder / device + ".npy";
+    const Arguments on{"--device", device};
+    test::succeed(training(out, {"--steps", "3"}) + on);
+    test::succeed(Arguments{"train", "--out", out, "--resume", "--steps", "4"} + on);
+    test::succeed(Arguments{"sample", out, "--count", "3", "--steps", "3", "--trajectory",
+                            folder / device + ".png", "--out", file} +
+                  on);
+    test::succeed(Arguments{"sample", out, "--count", "2", "--steps", "3", "--strength", "0.5",
+                            "--from", "data", "--out", folder / device + "2.png"} +
+                  on);
+    return read_npy(file);
+  };
+  const Tensor cpu = samples("cpu");
+  CHECK(relative_error(samples("test"), cpu) == 0);
+  CHECK(relative_error(samples("reference"), cpu) < 1e-5);
+  test::succeed({"evaluate", folder / "test", "--count", "10", "--steps", "2", "--judge-steps", "1",
+                 "--cache", folder / "judge", "--device", "test"});
+  test::check_refused(training(folder / "cuda", {"--device", "cuda"}), 1, "no CUDA kernels");
+  test::check_refused(training(folder / "x", {"--device", "tpu"}), 2, "--device");
+  CHECK_FALSE(fs::exists(folder / "cuda"));
+}

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <ebb/tensor/cpu/attention/attention_kernels.h>
 #include <ebb/tensor/cpu/norm/group_norm.h>
+#include <ebb/tensor/ops/operands.h>
 #include <ebb/tensor/ops/reduce.h>
 #include <ebb/tensor/reference/reference.h>
 
@@ -9,8 +10,6 @@
 
 namespace ebb {
 namespace {
-
-Tensor like(const Tensor& x) { return Tensor::empty(x.shape(), x.dtype()); }
 
 void compare_group_norm(const Groups& groups, DType dtype, bool silu, bool each_sample,
                         double tolerance) {
@@ -25,7 +24,8 @@ void compare_group_norm(const Groups& groups, DType dtype, bool silu, bool each_
       each_sample ? Shape{groups.samples, groups.channels} : Shape{groups.channels};
   const Tensor w = numbers(parameter, dtype, 3), b = numbers(parameter, dtype, 5);
   const auto results = [&] {
-    return Normalized{like(x), Tensor::empty(statistics, dtype), Tensor::empty(statistics, dtype)};
+    return Normalized{empty_like(x), Tensor::empty(statistics, dtype),
+                      Tensor::empty(statistics, dtype)};
   };
   Normalized fast = results(), plain = results();
   cpu::group_norm(x, groups, w, b, 1e-5, silu, fast);
@@ -33,7 +33,8 @@ void compare_group_norm(const Groups& groups, DType dtype, bool silu, bool each_
   CHECK(relative_error(fast.y, plain.y) < tolerance);
   CHECK(relative_error(fast.mean, plain.mean) < tolerance);
   CHECK(relative_error(fast.rstd, plain.rstd) < tolerance);
-  NormGradients dfast{like(x), like(w), like(b)}, dplain{like(x), like(w), like(b)};
+  NormGradients dfast{empty_like(x), empty_like(w), empty_like(b)},
+      dplain{empty_like(x), empty_like(w), empty_like(b)};
   cpu::group_norm_backward(grad, x, groups, w, b, plain.mean, plain.rstd, silu, dfast);
   reference::group_norm_backward(grad, x, groups, w, b, plain.mean, plain.rstd, silu, dplain);
   CHECK(relative_error(dfast.x, dplain.x) < 2 * tolerance);
@@ -84,13 +85,15 @@ TEST_CASE("attention, in one block of rows and in many") {
       const Tensor g = numbers({heads, queries, width}, dtype, 13);
       const Tensor row = Tensor::empty({heads, queries}, dtype);
       const Heads all = stacked_heads(q, k, v);
-      Attended fast{like(g), like(row), like(row)}, plain{like(g), like(row), like(row)};
+      Attended fast{empty_like(g), empty_like(row), empty_like(row)},
+          plain{empty_like(g), empty_like(row), empty_like(row)};
       cpu::attention(all, q, k, v, fast);
       reference::attention(all, q, k, v, plain);
       CHECK(relative_error(fast.y, plain.y) < tolerance);
       CHECK(relative_error(fast.largest, plain.largest) < tolerance);
       CHECK(relative_error(fast.totals, plain.totals) < 2 * tolerance);
-      AttentionGradients dfast{like(q), like(k), like(v)}, dplain{like(q), like(k), like(v)};
+      AttentionGradients dfast{empty_like(q), empty_like(k), empty_like(v)},
+          dplain{empty_like(q), empty_like(k), empty_like(v)};
       cpu::attention_backward(all, g, q, k, v, fast, dfast);
       reference::attention_backward(all, g, q, k, v, plain, dplain);
       CHECK(relative_error(dfast.v, dplain.v) < tolerance);
@@ -107,7 +110,7 @@ TEST_CASE("attention over nothing") {
   CHECK(values(sum(out.y)) == std::vector<double>{0});
   Attended empty{Tensor::empty({2, 0, 4}), Tensor::empty({2, 0}), Tensor::empty({2, 0})};
   cpu::attention(stacked_heads(none, some, some), none, some, some, empty);
-  AttentionGradients gradients{like(none), like(some), like(some)};
+  AttentionGradients gradients{empty_like(none), empty_like(some), empty_like(some)};
   cpu::attention_backward(stacked_heads(none, some, some), none, none, some, some, empty,
                           gradients);
   CHECK(values(sum(gradients.k)) == std::vector<double>{0});

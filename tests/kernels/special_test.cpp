@@ -6,6 +6,7 @@
 #include <ebb/tensor/cpu/gemm/gemm.h>
 #include <ebb/tensor/cpu/norm/group_norm.h>
 #include <ebb/tensor/ops/conv.h>
+#include <ebb/tensor/ops/operands.h>
 #include <ebb/tensor/reference/reference.h>
 
 #include <bit>
@@ -67,8 +68,6 @@ T* data(Tensor& x) {
   return static_cast<T*>(x.raw());
 }
 
-Tensor like(const Tensor& x) { return Tensor::empty(x.shape(), x.dtype()); }
-
 // A case for each way that convolutions are computed, without padding: where a kernel multiplies
 // what lies outside by a weight, an infinite weight makes it a NaN.
 struct Layer {
@@ -104,7 +103,7 @@ void check_layer(const Layer& layer, Activation activation) {
                        layer.options.dilation,
                        layer.options.groups};
   for_specials({x, w, bias}, [&](const std::vector<Tensor>& in, std::size_t) {
-    Tensor want = like(y);
+    Tensor want = empty_like(y);
     reference::conv_forward<T>(g, data<T>(in[0]), data<T>(in[1]), data<T>(in[2]), activation,
                                data<T>(want));
     check_alike(conv2d(in[0], in[1], in[2], layer.options, activation), want, tolerance);
@@ -115,14 +114,14 @@ void check_layer(const Layer& layer, Activation activation) {
     const Tensor& dy = in[2];
     // Around a pixel lies what a kernel may multiply by an infinite weight too.
     if (changed == 2 || (changed == 1 && layer.kernel == Pair{1, 1})) {
-      Tensor want = like(x);
+      Tensor want = empty_like(x);
       reference::conv_backward_data<T>(g, data<T>(dy), data<T>(in[1]), nullptr, activation,
                                        data<T>(want));
       check_alike(conv2d_backward_data(dy, in[1], 9, 8, layer.options), want, tolerance);
     }
     // Few outputs' gradients are one product for all taps, some of which have nothing to do with x.
     if (changed == 2 || (changed == 0 && layer.co > 3)) {
-      Tensor want = like(w);
+      Tensor want = empty_like(w);
       reference::conv_backward_weights<T>(g, data<T>(dy), data<T>(in[0]), data<T>(want));
       check_alike(conv2d_backward_weights(dy, in[0], layer.kernel, layer.options).weight, want,
                   tolerance);
@@ -137,7 +136,7 @@ void check_product(std::int64_t m, std::int64_t n, std::int64_t k, Activation ac
                [&](const std::vector<Tensor>& in, std::size_t) {
                  const cpu::Matrix<T> a{data<T>(in[0]), k, 1}, b{data<T>(in[1]), n, 1};
                  const cpu::Epilogue<T> end{false, data<T>(in[2]), activation};
-                 Tensor got = Tensor::empty({m, n}, dtype), want = like(got);
+                 Tensor got = Tensor::empty({m, n}, dtype), want = empty_like(got);
                  cpu::gemm(m, n, k, a, b, data<T>(got), n, end);
                  test::plain_product(m, n, k, a, b, data<T>(want), n, end);
                  check_alike(got, want, sizeof(T) == 4 ? 1e-5 : 1e-12);
@@ -224,11 +223,13 @@ TEST_CASE("special values in attention are those of the plain loops") {
                         rows(keys, width),
                         rows(queries, width)};
       for_specials({q, k, v, g}, [&](const std::vector<Tensor>& in, std::size_t) {
-        Attended fast{like(g), like(row), like(row)}, plain{like(g), like(row), like(row)};
+        Attended fast{empty_like(g), empty_like(row), empty_like(row)},
+            plain{empty_like(g), empty_like(row), empty_like(row)};
         cpu::attention(heads, in[0], in[1], in[2], fast);
         reference::attention(heads, in[0], in[1], in[2], plain);
         check_alike(fast.y, plain.y, tolerance);
-        AttentionGradients by{like(q), like(k), like(v)}, want{like(q), like(k), like(v)};
+        AttentionGradients by{empty_like(q), empty_like(k), empty_like(v)},
+            want{empty_like(q), empty_like(k), empty_like(v)};
         cpu::attention_backward(heads, in[3], in[0], in[1], in[2], fast, by);
         reference::attention_backward(heads, in[3], in[0], in[1], in[2], plain, want);
         check_alike(by.q, want.q, 2 * tolerance);
@@ -251,7 +252,7 @@ TEST_CASE("special values in group_norm are those of the plain loops") {
         const double tolerance = dtype == DType::float32 ? 4e-6 : 1e-12;
         const auto results = [&] {
           const Shape statistics{groups.samples, groups.groups};
-          return Normalized{like(x), Tensor::empty(statistics, dtype),
+          return Normalized{empty_like(x), Tensor::empty(statistics, dtype),
                             Tensor::empty(statistics, dtype)};
         };
         for_specials({x, w, b, grad}, [&](const std::vector<Tensor>& in, std::size_t changed) {
@@ -263,7 +264,8 @@ TEST_CASE("special values in group_norm are those of the plain loops") {
           cpu::group_norm(in[0], groups, in[1], in[2], 1e-5, silu, fast);
           reference::group_norm(in[0], groups, in[1], in[2], 1e-5, silu, plain);
           check_alike(fast.y, plain.y, tolerance);
-          NormGradients by{like(x), like(w), like(b)}, want{like(x), like(w), like(b)};
+          NormGradients by{empty_like(x), empty_like(w), empty_like(b)},
+              want{empty_like(x), empty_like(w), empty_like(b)};
           cpu::group_norm_backward(in[3], in[0], groups, in[1], in[2], plain.mean, plain.rstd, silu,
                                    by);
           reference::group_norm_backward(in[3], in[0], groups, in[1], in[2], plain.mean, plain.rstd,

@@ -11,8 +11,8 @@ namespace ebb {
 enum class Device : std::uint8_t {
   cpu,
   cuda,  // linked in or absent; absent, every use is an error that says so
-  test,  // the CPU kernels under another tag, whose memory only copies can reach: it proves that
-         // nothing above tensor/ touches bytes on a device
+  test,  // the CPU's kernels on memory that only they and copies can reach, to touch it is a crash:
+         // it proves that nothing else reads or writes bytes on a device
   reference,  // plain loops: what the other devices' kernels are held to
 };
 

@@ -17,12 +17,9 @@ Variable mse_loss(const Variable& input, const Variable& target) {
       "mse_loss", mean(square(input.value() - target.value())), {input, target},
       [input = Saved("mse_loss", input.value()), target = Saved("mse_loss", target.value())](
           const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
-        const double scale = 2 * grad.item() / static_cast<double>(input.get().numel());
-        const auto by_first = [scale](const Tensor& a, const Tensor& b) {
-          return axpby(scale, a, -scale, b);
-        };
-        return {needs[0] ? by_first(input.get(), target.get()) : Tensor(),
-                needs[1] ? by_first(target.get(), input.get()) : Tensor()};
+        const Tensor scale = grad * (2 / static_cast<double>(input.get().numel()));
+        return {needs[0] ? (input.get() - target.get()) * scale : Tensor(),
+                needs[1] ? (target.get() - input.get()) * scale : Tensor()};
       });
 }
 
@@ -40,7 +37,7 @@ Variable huber_loss(const Variable& input, const Variable& target, double delta)
       "huber_loss", mean(square(c) * 0.5 + (abs(d) - c) * delta), {input, target},
       [d = Saved("huber_loss", d), delta](const Tensor& grad,
                                           const Needs& needs) -> std::vector<Tensor> {
-        const double scale = grad.item() / static_cast<double>(d.get().numel());
+        const Tensor scale = grad / static_cast<double>(d.get().numel());
         const Tensor by_input = clamp(d.get(), -delta, delta) * scale;
         return {needs[0] ? by_input : Tensor(), needs[1] ? neg(by_input) : Tensor()};
       });
@@ -64,9 +61,9 @@ Variable binary_cross_entropy_with_logits(const Variable& input, const Variable&
                           [x = Saved("binary_cross_entropy_with_logits", x),
                            t = Saved("binary_cross_entropy_with_logits", t)](
                               const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
-                            const double scale = grad.item() / static_cast<double>(x.get().numel());
+                            const Tensor scale = grad / static_cast<double>(x.get().numel());
                             return {needs[0] ? (sigmoid(x.get()) - t.get()) * scale : Tensor(),
-                                    needs[1] ? x.get() * -scale : Tensor()};
+                                    needs[1] ? x.get() * neg(scale) : Tensor()};
                           });
 }
 

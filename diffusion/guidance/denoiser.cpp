@@ -81,7 +81,7 @@ Tensor edm_target(const Path& path, const Tensor& x0, const Tensor& eps, const T
     by_x0.push_back((1 - c.skip) / c.out);
     by_eps.push_back(-c.skip * s / c.out);
   }
-  return per_sample(by_x0, x0) * x0 + per_sample(by_eps, eps) * eps;
+  return mix(by_x0, x0, by_eps, eps);
 }
 
 }  // namespace ebb

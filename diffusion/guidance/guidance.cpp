@@ -36,11 +36,9 @@ Tensor drop_labels(const Tensor& labels, const Tensor& u, double p, std::int64_t
   check(p >= 0 && p <= 1, "label dropout: probability {}; it must be in [0, 1]", p);
   check(labels.shape() == u.shape(), "label dropout: labels {} but uniforms {}", labels.shape(),
         u.shape());
-  std::vector<std::int64_t> kept = labels.to_vector<std::int64_t>();
-  const std::vector<double> uniforms = u.to_vector<double>();
-  for (std::size_t i = 0; i < kept.size(); ++i)
-    if (uniforms[i] < p) kept[i] = null_label;
-  return Tensor::from(kept, labels.shape()).to(labels.device());
+  const Device device = labels.device();
+  return where(less(u.to(DType::float64), Tensor::scalar(p, DType::float64, device)),
+               Tensor::scalar(static_cast<double>(null_label), DType::int64, device), labels);
 }
 
 Predictor classifier_free(ConditionalPredictor model, Tensor labels, std::int64_t null_label,

@@ -63,12 +63,16 @@ double loss_weight(const LossWeight& weight, Prediction prediction, const Level&
   return value;
 }
 
+Tensor loss_weights(const LossWeight& weight, Prediction prediction,
+                    const std::vector<Level>& levels) {
+  std::vector<double> values;
+  for (const Level& level : levels) values.push_back(loss_weight(weight, prediction, level));
+  return Tensor::from(values);
+}
+
 Tensor loss_weights(const LossWeight& weight, Prediction prediction, const Path& path,
                     const Tensor& t) {
-  std::vector<double> values;
-  for (const Level& level : levels_of("loss_weights", path, t, t))
-    values.push_back(loss_weight(weight, prediction, level));
-  return Tensor::from(values);
+  return loss_weights(weight, prediction, levels_of("loss_weights", path, t, t));
 }
 
 }  // namespace ebb

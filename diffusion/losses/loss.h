@@ -28,7 +28,9 @@ struct LossWeight {
 // The weight of the squared error of the output at a level. One that is not finite (EDM's epsilon
 // at zero SNR) is an Error.
 double loss_weight(const LossWeight& weight, Prediction prediction, const Level& level);
-// (N) float64, for times t (N).
+// (N) float64, for N levels; for times t (N).
+Tensor loss_weights(const LossWeight& weight, Prediction prediction,
+                    const std::vector<Level>& levels);
 Tensor loss_weights(const LossWeight& weight, Prediction prediction, const Path& path,
                     const Tensor& t);
 

@@ -14,17 +14,20 @@ LossFunction diffusion_objective(const Model& model, const Path& path,
     const Tensor u = philox_uniform({count}, draws.address(Purpose::timestep), DType::float64);
     const Tensor t = uniform_times(
         path, config.stratified ? stratified(u, draws.first_sample, draws.batch_size) : u);
-    const Tensor eps = philox_normal(x0.shape(), draws.address(Purpose::noise)).to(x0.device());
+    const std::vector<Level> levels = levels_of("objective", path, x0, t);
+    const Tensor eps =
+        philox_normal(x0.shape(), draws.address(Purpose::noise), DType::float32, x0.device());
     Tensor labels;
     if (model.num_classes() > 0 && batch.labels.defined())
-      labels =
-          drop_labels(batch.labels, philox_uniform({count}, draws.address(Purpose::label_drop)),
-                      config.label_dropout, model.num_classes());
+      labels = drop_labels(batch.labels,
+                           philox_uniform({count}, draws.address(Purpose::label_drop),
+                                          DType::float32, batch.labels.device()),
+                           config.label_dropout, model.num_classes());
     const Variable output =
-        model(add_noise(path, x0, eps, t), t.to(DType::float32).to(x0.device()), labels);
-    const Tensor target = prediction_target(config.prediction, path, x0, eps, t);
+        model(add_noise(levels, x0, eps), t.to(DType::float32).to(x0.device()), labels);
+    const Tensor target = prediction_target(config.prediction, levels, x0, eps);
     if (config.weight.kind == LossWeight::Kind::simple) return weighted_mse(output, target);
-    return weighted_mse(output, target, loss_weights(config.weight, config.prediction, path, t));
+    return weighted_mse(output, target, loss_weights(config.weight, config.prediction, levels));
   };
 }
 

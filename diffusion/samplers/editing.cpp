@@ -25,7 +25,7 @@ Tensor slerp(const Tensor& a, const Tensor& b, double u) {
     by_a.push_back(straight ? 1 - u : std::sin((1 - u) * angle) / sine);
     by_b.push_back(straight ? u : std::sin(u * angle) / sine);
   }
-  return per_sample(by_a, a) * a + per_sample(by_b, b) * b;
+  return mix(by_a, a, by_b, b);
 }
 
 TimeGrid tail_of(const TimeGrid& grid, double strength) {

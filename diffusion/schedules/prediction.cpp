@@ -29,7 +29,7 @@ Mixture mixture(Prediction prediction, const Level& level) {
   fail("prediction: no such type");
 }
 
-// a[n] x[n] + b[n] y[n].
+// The levels' coefficients, applied.
 template <class F>
 Tensor mix(const std::vector<Level>& levels, const Tensor& x, const Tensor& y, F&& coefficients) {
   std::vector<double> a, b;
@@ -38,7 +38,7 @@ Tensor mix(const std::vector<Level>& levels, const Tensor& x, const Tensor& y, F
     a.push_back(m.x0);
     b.push_back(m.eps);
   }
-  return per_sample(a, x) * x + per_sample(b, y) * y;
+  return mix(a, x, b, y);
 }
 
 }  // namespace
@@ -102,28 +102,68 @@ Tensor convert(Prediction from, Prediction to, const Tensor& x, const Tensor& ou
   return from == to ? output : output_of(to, ends_of(from, x, output, level), level);
 }
 
-Tensor per_sample(const std::vector<double>& values, const Tensor& x) {
-  check(x.rank() >= 1 && static_cast<std::int64_t>(values.size()) == x.size(0),
-        "per_sample: {} values for images {}; one for each sample is needed", values.size(),
-        x.shape());
+namespace {
+
+// (rows, 1, ..., 1), of x's rank, dtype and device.
+Tensor column_for(const Tensor& x, const std::vector<double>& values) {
   std::vector<std::int64_t> sizes(static_cast<std::size_t>(x.rank()), 1);
-  sizes[0] = x.size(0);
+  sizes[0] = static_cast<std::int64_t>(values.size());
   return Tensor::from(values).to(x.dtype()).to(x.device()).reshape(sizes);
 }
 
-Tensor add_noise(const Path& path, const Tensor& x0, const Tensor& eps, const Tensor& t) {
+void check_samples(std::string_view operation, const std::vector<double>& values, const Tensor& x) {
+  check(x.rank() >= 1 && static_cast<std::int64_t>(values.size()) == x.size(0),
+        "{}: {} values for images {}; one for each sample is needed", operation, values.size(),
+        x.shape());
+}
+
+}  // namespace
+
+Tensor per_sample(const std::vector<double>& values, const Tensor& x) {
+  check_samples("per_sample", values, x);
+  return column_for(x, values);
+}
+
+Tensor mix(const std::vector<double>& a, const Tensor& x, const std::vector<double>& b,
+           const Tensor& y) {
+  check_samples("mix", a, x);
+  check_samples("mix", b, y);
+  // One copy to the device for both.
+  std::vector<double> all = a;
+  all.insert(all.end(), b.begin(), b.end());
+  const Tensor both = column_for(x, all);
+  const std::int64_t n = x.size(0);
+  return slice(both, 0, 0, n) * x + slice(both, 0, n, 2 * n) * y;
+}
+
+namespace {
+
+void check_noise(const Tensor& x0, const Tensor& eps) {
   check(x0.shape() == eps.shape(), "add_noise: images {} but noise {}", x0.shape(), eps.shape());
-  return mix(levels_of("add_noise", path, x0, t), x0, eps, [](const Level& l) {
-    return Mixture{l.alpha, l.sigma};
-  });
+}
+
+}  // namespace
+
+Tensor add_noise(const std::vector<Level>& levels, const Tensor& x0, const Tensor& eps) {
+  check_noise(x0, eps);
+  return mix(levels, x0, eps, [](const Level& l) { return Mixture{l.alpha, l.sigma}; });
+}
+
+Tensor prediction_target(Prediction prediction, const std::vector<Level>& levels, const Tensor& x0,
+                         const Tensor& eps) {
+  if (prediction == Prediction::epsilon) return eps;
+  if (prediction == Prediction::x0) return x0;
+  return mix(levels, x0, eps, [prediction](const Level& l) { return mixture(prediction, l); });
+}
+
+Tensor add_noise(const Path& path, const Tensor& x0, const Tensor& eps, const Tensor& t) {
+  check_noise(x0, eps);
+  return add_noise(levels_of("add_noise", path, x0, t), x0, eps);
 }
 
 Tensor prediction_target(Prediction prediction, const Path& path, const Tensor& x0,
                          const Tensor& eps, const Tensor& t) {
-  if (prediction == Prediction::epsilon) return eps;
-  if (prediction == Prediction::x0) return x0;
-  return mix(levels_of("prediction_target", path, x0, t), x0, eps,
-             [prediction](const Level& l) { return mixture(prediction, l); });
+  return prediction_target(prediction, levels_of("prediction_target", path, x0, t), x0, eps);
 }
 
 Tensor clip_x0(const Tensor& x0, const Clip& clip) {

@@ -33,14 +33,20 @@ Tensor convert(Prediction from, Prediction to, const Tensor& x, const Tensor& ou
 // path is an Error; but an end of the path as float32 rounds it is that end.
 std::vector<Level> levels_of(std::string_view operation, const Path& path, const Tensor& x,
                              const Tensor& t);
-// The forward process with a time of its own for each sample: alpha(t_n) x0[n] + sigma(t_n) eps[n]
-// (Ho et al. 2020, eq. 4). x0 and eps (N, ...), t (N) as above.
+// The forward process with a level for each sample: alpha_n x0[n] + sigma_n eps[n] (Ho et al. 2020,
+// eq. 4), and the training target. x0 and eps (N, ...), N levels.
+Tensor add_noise(const std::vector<Level>& levels, const Tensor& x0, const Tensor& eps);
+Tensor prediction_target(Prediction prediction, const std::vector<Level>& levels, const Tensor& x0,
+                         const Tensor& eps);
+// The same with a time for each sample, t (N) as above.
 Tensor add_noise(const Path& path, const Tensor& x0, const Tensor& eps, const Tensor& t);
-// The training target, with a time for each sample as above.
 Tensor prediction_target(Prediction prediction, const Path& path, const Tensor& x0,
                          const Tensor& eps, const Tensor& t);
 // (N, 1, ..., 1), of x's dtype and device: one number for each sample, ready to broadcast on x.
 Tensor per_sample(const std::vector<double>& values, const Tensor& x);
+// a[n] x[n] + b[n] y[n]; x, y (N, ...).
+Tensor mix(const std::vector<double>& a, const Tensor& x, const std::vector<double>& b,
+           const Tensor& y);
 
 // x_0 brought into the range of the data.
 struct Clip {

@@ -68,7 +68,7 @@ void BatchNorm2d::track(const Tensor& mean, const Tensor& var, std::int64_t coun
   move(running_mean, mean, 1);
   move(running_var, var, n / (n - 1));
   Tensor batches = num_batches_tracked;
-  batches.copy_(Tensor::scalar(batches.item() + 1, DType::int64));
+  batches.copy_(batches + 1);
 }
 
 }  // namespace ebb

@@ -151,7 +151,7 @@ double grad_norm(const std::vector<NamedParameter>& parameters) {
   std::vector<Tensor> grads;
   for (const NamedParameter& p : parameters)
     if (p.variable.grad().defined()) grads.push_back(p.variable.grad());
-  return std::sqrt(sum_of_squares(grads));
+  return grads.empty() ? 0 : std::sqrt(sum_of_squares(grads).item());
 }
 
 double clip_scale(double norm, double largest) {

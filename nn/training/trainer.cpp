@@ -37,9 +37,9 @@ Batch Batch::to(Device device) const {
 }
 
 Tensor flip_half(const Tensor& images, const StepDraws& draws) {
-  const Tensor u = philox_uniform({images.size(0), 1, 1, 1}, draws.address(Purpose::augmentation));
-  return where(less(u, Tensor::full(u.shape(), 0.5)).to(images.device()), flip(images, {2}),
-               images);
+  const Tensor u = philox_uniform({images.size(0), 1, 1, 1}, draws.address(Purpose::augmentation),
+                                  DType::float32, images.device());
+  return where(less(u, Tensor::scalar(0.5, u.dtype(), u.device())), flip(images, {2}), images);
 }
 
 double learning_rate_at(const TrainingConfig& config, std::int64_t step, double progress) {
@@ -74,6 +74,7 @@ StepReport Trainer::step(const Batch& batch, double progress) {
         "Trainer: a batch of {} cannot be cut into {} parts; lower accumulation", size,
         config_.accumulation);
   StepReport report;
+  Tensor total;  // of the parts' losses
   report.learning_rate = learning_rate_at(config_, steps_, progress);
   optimizer_.zero_grad();
   for (std::int64_t part = 0; part < config_.accumulation; ++part) {
@@ -82,10 +83,21 @@ StepReport Trainer::step(const Batch& batch, double progress) {
     Variable loss = loss_(part_of(batch, first, last), {config_.seed, steps_, first, size});
     if (config_.accumulation > 1)
       loss = mul(loss, static_cast<double>(last - first) / static_cast<double>(size));
-    report.loss += loss.item();
+    const Tensor value = loss.value().to(DType::float64);
+    total = total.defined() ? total + value : value;
     loss.backward();
   }
-  report.grad_norm = grad_norm(optimizer_.parameters());
+  std::vector<Tensor> gradients, weights;
+  for (const NamedParameter& p : optimizer_.parameters()) {
+    weights.push_back(p.variable.value());
+    if (p.variable.grad().defined()) gradients.push_back(p.variable.grad());
+  }
+  // One copy from the device for both.
+  const std::vector<double> told =
+      stack({total, gradients.empty() ? total * 0.0 : sum_of_squares(gradients)}, 0)
+          .to_vector<double>();
+  report.loss = told[0];
+  report.grad_norm = std::sqrt(told[1]);
   if (!std::isfinite(report.loss) || !std::isfinite(report.grad_norm))
     throw NotFinite(fmt::format("training: loss {} and gradient norm {} at step {} are not finite; "
                                 "lower the learning rate",
@@ -97,9 +109,7 @@ StepReport Trainer::step(const Batch& batch, double progress) {
        .ema = &ema_});
   optimizer_.zero_grad();
   ++steps_;
-  std::vector<Tensor> weights;
-  for (const NamedParameter& p : optimizer_.parameters()) weights.push_back(p.variable.value());
-  if (!std::isfinite(sum_of_squares(weights)))
+  if (!std::isfinite(sum_of_squares(weights).item()))
     throw NotFinite(fmt::format("training: step {} made weights that are not finite; lower the "
                                 "learning rate",
                                 steps_),

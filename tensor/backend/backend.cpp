@@ -2,16 +2,15 @@
 
 namespace ebb {
 
-// The test device runs the same kernels as the CPU; that its memory is out of reach is enforced by
-// Tensor::data, which serves Device::cpu alone.
 const Kernels& kernels(Device device) {
   switch (device) {
     case Device::cuda:
       return cuda::kernels();
     case Device::reference:
       return reference::kernels();
-    case Device::cpu:
     case Device::test:
+      return test_device::kernels();
+    case Device::cpu:
       break;
   }
   return cpu::kernels();

@@ -85,7 +85,12 @@ ConvGeometry conv_geometry(const Tensor& x, const Tensor& weight, const Tensor& 
                            const Conv2dOptions& options);
 
 struct Kernels {
-  // Memory. `upload` and `download` copy from and to the host, `copy` within the device.
+  // Before and after every call of an entry by use(); null where nothing is to be done.
+  void (*enter)() = nullptr;
+  void (*leave)() = nullptr;
+
+  // Memory. `upload` and `download` copy from and to the host, `copy` within the device; they and
+  // allocate, release may be called outside use().
   void* (*allocate)(std::size_t bytes) = nullptr;
   void (*release)(void* memory) = nullptr;
   void (*upload)(void* device, const void* host, std::size_t bytes) = nullptr;
@@ -113,6 +118,10 @@ struct Kernels {
   void (*softmax_backward)(bool logarithm, const Tensor& grad, const Tensor& y, const Along& along,
                            Tensor& out) = nullptr;
   void (*sort)(const Tensor& x, const Along& along, Tensor& out) = nullptr;
+
+  // An Error that names `operation` where an element of `index` is outside [0, n). A device that
+  // works behind the host's back may throw at its next download instead.
+  void (*check_index)(std::string_view operation, const Tensor& index, std::int64_t n) = nullptr;
 
   // Layout. copy_view: element i of `walk` goes from one place to the other.
   void (*copy_view)(const Tensor& x, const View& from, Tensor& out, const View& to,
@@ -176,11 +185,27 @@ struct Kernels {
   // Optimizers: one pass over all slots.
   void (*adam_step)(std::vector<AdamSlot>& slots, const AdamRule& rule) = nullptr;
   void (*sgd_step)(std::vector<SgdSlot>& slots, const SgdRule& rule) = nullptr;
-  double (*sum_of_squares)(const std::vector<Tensor>& tensors) = nullptr;
+  void (*sum_of_squares)(const std::vector<Tensor>& tensors, Tensor& out) = nullptr;
 };
 
 // The table of `device`; an Error says how to get it where it is not linked in.
 const Kernels& kernels(Device device);
+
+// While one lives, kernels of `device` may run.
+class KernelScope {
+ public:
+  explicit KernelScope(Device device) : table_(kernels(device)) {
+    if (table_.enter != nullptr) table_.enter();
+  }
+  ~KernelScope() {
+    if (table_.leave != nullptr) table_.leave();
+  }
+  KernelScope(const KernelScope&) = delete;
+  KernelScope& operator=(const KernelScope&) = delete;
+
+ private:
+  const Kernels& table_;
+};
 
 // A call of `entry` in kernels' floating-point mode; an Error where the device lacks it.
 //   use("softmax", device, kernels(device).softmax)(x, y);
@@ -188,8 +213,9 @@ template <class Result, class... Parameters>
 auto use(std::string_view operation, Device device, Result (*entry)(Parameters...)) {
   check(entry != nullptr, "{}: device {} has no kernel for it; move the operands to cpu", operation,
         device);
-  return [entry](Parameters... parameters) -> Result {
+  return [entry, device](Parameters... parameters) -> Result {
     const FloatState state;
+    const KernelScope scope(device);
     return entry(static_cast<Parameters>(parameters)...);
   };
 }
@@ -210,6 +236,15 @@ const Kernels& kernels();
 namespace reference {
 const Kernels& kernels();
 }
+namespace test_device {
+const Kernels& kernels();
+
+// Copies between its memory and the host's so far.
+struct Copies {
+  std::int64_t uploads = 0, downloads = 0;
+};
+Copies copies();
+}  // namespace test_device
 namespace cuda {
 bool present();
 const Kernels& kernels();

@@ -6,6 +6,8 @@
 namespace ebb {
 
 const Kernels& cpu::kernels() { return reference::kernels(); }
+const Kernels& test_device::kernels() { return reference::kernels(); }
+test_device::Copies test_device::copies() { return {}; }
 
 int thread_count() { return 1; }
 void set_thread_count(int) {}

@@ -9,12 +9,7 @@ void check_index(std::string_view operation, const Tensor& index, std::int64_t n
   check_defined(operation, index);
   check(index.dtype() == DType::int64, "{}: the index is {}; it must be int64", operation,
         index.dtype());
-  if (index.numel() == 0) return;
-  const Tensor low = amin(index), high = amax(index);
-  const std::int64_t first = low.to_vector<std::int64_t>()[0],
-                     last = high.to_vector<std::int64_t>()[0];
-  check(first >= 0 && last < n, "{}: index {} is out of range; it must be in [0, {})", operation,
-        first < 0 ? first : last, n);
+  use(operation, index.device(), kernels(index.device()).check_index)(operation, index, n);
 }
 
 namespace {

@@ -55,15 +55,17 @@ void sgd_step(std::vector<SgdSlot>& slots, const SgdRule& rule) {
   bump_versions<S>(slots, {&S::value, &S::velocity, &S::average});
 }
 
-double sum_of_squares(const std::vector<Tensor>& tensors) {
-  if (tensors.empty()) return 0;
+Tensor sum_of_squares(const std::vector<Tensor>& tensors) {
+  check(!tensors.empty(), "sum_of_squares: no tensors; give one or more");
   const Device device = tensors.front().device();
   for (const Tensor& t : tensors) {
     check(is_floating(t.dtype()), "sum_of_squares: needs float32 or float64, got int64");
     check(t.device() == device, "sum_of_squares: tensors on {} and {}; move them together", device,
           t.device());
   }
-  return use("sum_of_squares", device, kernels(device).sum_of_squares)(tensors);
+  Tensor out = Tensor::empty({}, DType::float64, device);
+  use("sum_of_squares", device, kernels(device).sum_of_squares)(tensors, out);
+  return out;
 }
 
 }  // namespace ebb

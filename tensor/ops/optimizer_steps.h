@@ -39,8 +39,8 @@ struct SgdRule {
 };
 void sgd_step(std::vector<SgdSlot>& slots, const SgdRule& rule);
 
-// The sum of the squares of all elements of all `tensors` (floating, on one device), added in
-// float64 in an order that depends on their sizes alone.
-double sum_of_squares(const std::vector<Tensor>& tensors);
+// The sum of the squares of all elements of all `tensors` (floating, on one device, at least one),
+// a float64 scalar there, added in an order that depends on their sizes alone.
+Tensor sum_of_squares(const std::vector<Tensor>& tensors);
 
 }  // namespace ebb

@@ -43,7 +43,16 @@ void scatter_add(const Tensor& grad, const Along& along, const Tensor& index, co
 
 }  // namespace
 
+void check_index(std::string_view operation, const Tensor& index, std::int64_t n) {
+  for (std::int64_t i = 0; i < index.numel(); ++i) {
+    const std::int64_t value = input<std::int64_t>(index)[i];
+    check(value >= 0 && value < n, "{}: index {} is out of range; it must be in [0, {})", operation,
+          value, n);
+  }
+}
+
 void add_layout_kernels(Kernels& table) {
+  table.check_index = check_index;
   table.copy_view = copy_view;
   table.gather = gather;
   table.scatter_add = scatter_add;

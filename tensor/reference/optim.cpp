@@ -60,14 +60,14 @@ void sgd_step(std::vector<SgdSlot>& slots, const SgdRule& rule) {
     });
 }
 
-double sum_of_squares(const std::vector<Tensor>& tensors) {
+void sum_of_squares(const std::vector<Tensor>& tensors, Tensor& out) {
   double sum = 0;
   for (const Tensor& t : tensors)
     dispatch_floating("sum_of_squares", t.dtype(), [&](auto zero) {
       const auto* x = input<decltype(zero)>(t);
       for (std::int64_t i = 0; i < t.numel(); ++i) sum += double(x[i]) * double(x[i]);
     });
-  return sum;
+  *output<double>(out) = sum;
 }
 
 }  // namespace

@@ -19,8 +19,9 @@ void add_conv_kernels(Kernels& table);
 void add_random_kernels(Kernels& table);
 void add_optim_kernels(Kernels& table);
 
-// Entries of the table that others fall back on or cut in pieces. Columns, rows and images
-// [begin, end) of the result are written.
+// Entries of the table that other devices have too, fall back on or cut in pieces. Columns, rows
+// and images [begin, end) of the result are written.
+void check_index(std::string_view operation, const Tensor& index, std::int64_t n);
 void scan(Scan kind, const Tensor& x, const Along& along, std::int64_t begin, std::int64_t end,
           Tensor& out);
 void cumprod_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Along& along,

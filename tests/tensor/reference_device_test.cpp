@@ -24,8 +24,7 @@ TEST_CASE("reference: it has every kernel that the CPU has") {
   const auto fast = entries(kernels(Device::cpu)), plain = entries(kernels(Device::reference));
   for (std::size_t i = 0; i < count; ++i) {
     CAPTURE(i);
-    CHECK(fast[i] != nullptr);
-    CHECK(plain[i] != nullptr);
+    CHECK((plain[i] != nullptr) == (fast[i] != nullptr));
   }
 }
 
@@ -142,8 +141,8 @@ TEST_CASE("reference: optimizers step as on the CPU") {
       check_steps<SgdSlot, SgdRule>(sgd_step, {0.1, 0.9, extra ? 0.0 : 0.2, 0.05, extra, 0.7, 0.9},
                                     sgd, {&SgdSlot::value, &SgdSlot::velocity, &SgdSlot::average},
                                     dtype);
-      const double want = sum_of_squares({part(Device::cpu, 3), part(Device::cpu, 5)});
-      CHECK(sum_of_squares({part(Device::reference, 3), part(Device::reference, 5)}) ==
+      const double want = sum_of_squares({part(Device::cpu, 3), part(Device::cpu, 5)}).item();
+      CHECK(sum_of_squares({part(Device::reference, 3), part(Device::reference, 5)}).item() ==
             doctest::Approx(want).epsilon(1e-12));
     }
 }

@@ -124,7 +124,7 @@ double block_sum_of_squares(const T* x, std::int64_t n) {
   return total;
 }
 
-double sum_of_squares(const std::vector<Tensor>& tensors) {
+void sum_of_squares(const std::vector<Tensor>& tensors, Tensor& out) {
   const auto numel = [](const Tensor& t) { return t.numel(); };
   std::int64_t blocks = 0;
   for (const Tensor& t : tensors) blocks += (t.numel() + update_grain - 1) / update_grain;
@@ -139,7 +139,7 @@ double sum_of_squares(const std::vector<Tensor>& tensors) {
              });
   double total = 0;
   for (const double sum : sums) total += sum;
-  return total;
+  *output<double>(out) = total;
 }
 
 }  // namespace

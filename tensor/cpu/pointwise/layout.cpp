@@ -2,6 +2,7 @@
 #include <ebb/tensor/cpu/common/strided_iterator.h>
 #include <ebb/tensor/cpu/runtime/parallel.h>
 #include <ebb/tensor/cpu/table.h>
+#include <ebb/tensor/reference/reference.h>
 
 #include <vector>
 
@@ -179,6 +180,7 @@ void scatter_add(const Tensor& grad, const Along& along, const Tensor& index, co
 }  // namespace
 
 void add_layout_kernels(Kernels& table) {
+  table.check_index = reference::check_index;
   table.copy_view = copy_view;
   table.gather = gather;
   table.scatter_add = scatter_add;

@@ -71,6 +71,9 @@ inline Variable stack(std::initializer_list<Variable> xs, std::int64_t dim) {
 }
 Variable slice(const Variable& x, std::int64_t dim, std::int64_t start, std::int64_t stop,
                std::int64_t step = 1);
+Variable select(const Variable& x, std::int64_t dim, std::int64_t index);
+Variable squeeze(const Variable& x, std::int64_t dim);
+Variable unsqueeze(const Variable& x, std::int64_t dim);
 Variable flip(const Variable& x, const Dims& dims);
 Variable pad(const Variable& x, const std::vector<std::int64_t>& widths, double value = 0);
 Variable gather(const Variable& x, std::int64_t dim, const Tensor& index);

@@ -1,17 +1,16 @@
-#include <ebb/autograd/variable.h>
+#include <ebb/autograd/engine.h>
 #include <ebb/tensor/ops/pointwise.h>
 #include <ebb/tensor/ops/reduce.h>
 
 #include <algorithm>
 #include <atomic>
-#include <queue>
-#include <unordered_map>
 
 namespace ebb {
 
 namespace {
 
 thread_local bool recording = true;
+thread_local BackwardObserver::See observer;
 
 std::uint64_t next_number() {
   static std::atomic<std::uint64_t> number{0};
@@ -19,33 +18,6 @@ std::uint64_t next_number() {
 }
 
 }  // namespace
-
-// Where a gradient goes: into the node that made the input, or into the leaf it is. The input's
-// value is not held: what backward needs, the rule has saved.
-struct Edge {
-  std::shared_ptr<Variable::Node> node;
-  std::shared_ptr<Variable::State> leaf;
-  Shape shape;
-  DType dtype = DType::float32;
-
-  bool needed() const { return node != nullptr || leaf != nullptr; }
-};
-
-struct Variable::State {
-  Tensor value;
-  Tensor grad;
-  bool requires_grad = false;
-  std::shared_ptr<Node> node;  // null for leaves
-};
-
-struct Variable::Node {
-  std::string_view operation;
-  std::uint64_t number;  // of creation: an operation's inputs have smaller ones
-  std::vector<Edge> inputs;
-  BackwardRule rule;  // empty once the graph is freed
-
-  ~Node();
-};
 
 namespace {
 
@@ -142,7 +114,16 @@ Variable Variable::record(std::string_view operation, Tensor value,
 
 namespace {
 
-// Adds `grad` to `sum`, in place where nobody else sees the memory.
+void accumulate_leaf(Tensor& sum, Tensor grad) {
+  if (sum.defined()) {
+    add_(sum, grad);
+  } else {
+    sum = grad.is_unique() ? std::move(grad) : grad.clone();
+  }
+}
+
+}  // namespace
+
 void accumulate(Tensor& sum, Tensor grad) {
   if (!sum.defined()) {
     sum = std::move(grad);
@@ -153,80 +134,88 @@ void accumulate(Tensor& sum, Tensor grad) {
   }
 }
 
-void accumulate_leaf(Tensor& sum, Tensor grad) {
-  if (sum.defined()) {
-    add_(sum, grad);
-  } else {
-    sum = grad.is_unique() ? std::move(grad) : grad.clone();
-  }
+void Propagation::add(const NodePointer& node, Tensor cotangent) {
+  const auto [entry, first] = cotangents_.try_emplace(node.get());
+  if (first) ready_.push(node);
+  accumulate(entry->second, std::move(cotangent));
 }
 
-using NodePointer = std::shared_ptr<Variable::Node>;
-
-struct OlderLast {
-  bool operator()(const NodePointer& a, const NodePointer& b) const {
-    return a->number < b->number;
-  }
-};
-
-}  // namespace
-
-void Variable::backward(const Tensor& grad, bool retain_graph) const {
-  check(requires_grad(),
-        "backward: the variable needs no gradient and has no graph; set requires_grad on its "
-        "inputs, outside NoGrad");
-  check(grad.defined() || numel() == 1,
-        "backward: the variable has shape {}; give the cotangent, or reduce it to one element",
-        shape());
-  check(!grad.defined() || grad.shape() == shape(),
-        "backward: the cotangent has shape {}, the variable {}", grad.shape(), shape());
-  Tensor seed = grad.defined() ? grad.to(dtype()) : Tensor::ones(shape(), dtype(), device());
-  if (is_leaf()) return accumulate_leaf(state_->grad, std::move(seed));
-
-  // Newest first: every node comes after all that used its output.
-  std::priority_queue<NodePointer, std::vector<NodePointer>, OlderLast> ready;
-  std::unordered_map<Node*, Tensor> cotangents;
-  cotangents.emplace(state_->node.get(), std::move(seed));
-  ready.push(state_->node);
-  while (!ready.empty()) {
-    const NodePointer node = ready.top();
-    ready.pop();
+void Propagation::run(const std::function<bool(const Edge&)>& follow,
+                      const std::function<void(Variable::State*, Tensor)>& on_leaf,
+                      const std::function<void(Variable::Node*, const Tensor&)>& on_node) {
+  while (!ready_.empty()) {
+    const NodePointer node = ready_.top();
+    ready_.pop();
     check(node->rule != nullptr,
           "backward: the graph below {} was freed by an earlier backward; pass retain_graph the "
           "first time, or compute the value again",
           node->operation);
+    auto entry = cotangents_.extract(node.get());
+    if (on_node) on_node(node.get(), entry.mapped());
     Needs needs(node->inputs.size());
-    for (std::size_t i = 0; i < needs.size(); ++i) needs[i] = node->inputs[i].needed();
-    std::vector<Tensor> gradients;
-    {
-      auto entry = cotangents.extract(node.get());
-      gradients = node->rule(std::move(entry.mapped()), needs);
-    }
-    check(gradients.size() == needs.size(),
-          "backward: the rule of {} gave {} gradients for {} "
-          "inputs",
-          node->operation, gradients.size(), needs.size());
-    if (!retain_graph) node->rule = nullptr;
+    for (std::size_t i = 0; i < needs.size(); ++i) needs[i] = follow(node->inputs[i]);
+    if (std::find(needs.begin(), needs.end(), true) == needs.end()) continue;
+    std::vector<Tensor> gradients = apply(*node, std::move(entry.mapped()), needs);
     for (std::size_t i = 0; i < needs.size(); ++i) {
       const Edge& edge = node->inputs[i];
       if (!needs[i] || !gradients[i].defined()) continue;
-      check(gradients[i].dtype() == edge.dtype,
-            "backward: the rule of {} gave a {} gradient for "
-            "a {} input",
-            node->operation, gradients[i].dtype(), edge.dtype);
       Tensor gradient = std::move(gradients[i]);
       if (gradient.shape() != edge.shape) gradient = sum_to(gradient, edge.shape);
       if (edge.leaf != nullptr) {
-        accumulate_leaf(edge.leaf->grad, std::move(gradient));
-        continue;
+        on_leaf(edge.leaf.get(), std::move(gradient));
+      } else {
+        add(edge.node, std::move(gradient));
       }
-      const auto [entry, first] = cotangents.try_emplace(edge.node.get());
-      if (first) ready.push(edge.node);
-      accumulate(entry->second, std::move(gradient));
     }
-    if (!retain_graph) node->inputs.clear();
+    if (!retain_graph_) node->inputs.clear();
   }
 }
+
+std::vector<Tensor> Propagation::apply(Variable::Node& node, Tensor cotangent,
+                                       const Needs& needs) const {
+  const Tensor seen = observer ? cotangent : Tensor();
+  std::vector<Tensor> gradients = node.rule(std::move(cotangent), needs);
+  check(gradients.size() == needs.size(),
+        "backward: the rule of {} gave {} gradients for {} inputs", node.operation,
+        gradients.size(), needs.size());
+  for (std::size_t i = 0; i < needs.size(); ++i)
+    check(!needs[i] || !gradients[i].defined() || gradients[i].dtype() == node.inputs[i].dtype,
+          "backward: the rule of {} gave a {} gradient for a {} input", node.operation,
+          gradients[i].dtype(), node.inputs[i].dtype);
+  if (observer) observer(node.operation, seen, gradients);
+  if (!retain_graph_) node.rule = nullptr;
+  return gradients;
+}
+
+Tensor seed_of(std::string_view operation, const Variable& output, const Tensor& cotangent) {
+  check(output.requires_grad(),
+        "{}: the variable needs no gradient and has no graph; set requires_grad on its inputs, "
+        "outside NoGrad",
+        operation);
+  check(cotangent.defined() || output.numel() == 1,
+        "{}: the variable has shape {}; give the cotangent, or reduce it to one element", operation,
+        output.shape());
+  check(!cotangent.defined() || cotangent.shape() == output.shape(),
+        "{}: the cotangent has shape {}, the variable {}", operation, cotangent.shape(),
+        output.shape());
+  return cotangent.defined() ? cotangent.to(output.dtype())
+                             : Tensor::ones(output.shape(), output.dtype(), output.device());
+}
+
+void Variable::backward(const Tensor& grad, bool retain_graph) const {
+  Tensor seed = seed_of("backward", *this, grad);
+  if (is_leaf()) return accumulate_leaf(state_->grad, std::move(seed));
+  Propagation propagation(retain_graph);
+  propagation.add(state_->node, std::move(seed));
+  propagation.run(
+      [](const Edge& edge) { return edge.needed(); },
+      [](State* leaf, Tensor gradient) { accumulate_leaf(leaf->grad, std::move(gradient)); });
+}
+
+BackwardObserver::BackwardObserver(See see) : see_(std::move(see)), before_(observer) {
+  observer = see_;
+}
+BackwardObserver::~BackwardObserver() { observer = before_; }
 
 bool grad_enabled() { return recording; }
 

@@ -82,6 +82,16 @@ class Variable {
   // The same value without its history.
   Variable detach() const;
 
+  // The functions of autograd/ops.h.
+  Variable reshape(const std::vector<std::int64_t>& sizes) const;
+  Variable select(std::int64_t dim, std::int64_t index) const;
+  Variable slice(std::int64_t dim, std::int64_t start, std::int64_t stop,
+                 std::int64_t step = 1) const;
+  Variable permute(const std::vector<std::int64_t>& dims) const;
+  Variable transpose(std::int64_t a, std::int64_t b) const;
+  Variable squeeze(std::int64_t dim) const;
+  Variable unsqueeze(std::int64_t dim) const;
+
   // The result of an operation: a Variable with a Node, or, when no input needs a gradient or
   // recording is off, a plain leaf.
   static Variable record(std::string_view operation, Tensor value,
@@ -91,10 +101,42 @@ class Variable {
   struct State;
 
  private:
+  friend std::vector<Tensor> grad(const std::vector<Variable>& outputs,
+                                  const std::vector<Variable>& inputs,
+                                  const std::vector<Tensor>& cotangents, bool retain_graph);
   explicit Variable(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
   std::shared_ptr<State> state_;
 };
+
+// The gradients of `outputs` by `inputs`, leaves or not, and of no other: those of leaves are left
+// as they are. Each output has one element, or a cotangent of its shape in `cotangents`. An input
+// that no output depends on is an Error. The graph is kept where `retain_graph`.
+// torch.autograd.grad.
+std::vector<Tensor> grad(const std::vector<Variable>& outputs, const std::vector<Variable>& inputs,
+                         const std::vector<Tensor>& cotangents = {}, bool retain_graph = false);
+
+// While one lives, `see` is called by this thread's backward for each operation, newest first: its
+// name, the cotangent of its output and the gradients by its inputs (undefined where nobody wants
+// one).
+class BackwardObserver {
+ public:
+  using See = std::function<void(std::string_view operation, const Tensor& cotangent,
+                                 const std::vector<Tensor>& gradients)>;
+  explicit BackwardObserver(See see);
+  ~BackwardObserver();
+  BackwardObserver(const BackwardObserver&) = delete;
+  BackwardObserver& operator=(const BackwardObserver&) = delete;
+
+ private:
+  See see_, before_;
+};
+
+// function(inputs), of which nothing but the inputs is kept: backward computes it once more (Chen
+// et al. 2016). It must compute the same twice. Parameters that it uses get their gradients.
+// torch.utils.checkpoint.
+Variable checkpoint(const std::function<Variable(const std::vector<Variable>&)>& function,
+                    const std::vector<Variable>& inputs);
 
 // Whether operations record; on by default, per thread.
 bool grad_enabled();

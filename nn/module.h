@@ -140,6 +140,17 @@ void move_to(Module& module, Device device) {
   module.visit(visitor);
 }
 
+// A module of its own: parameters and buffers are copies, gradients are left out.
+template <class Module>
+Module clone(const Module& module) {
+  Module copy = module;
+  Visitor visitor(
+      [](const std::string&, Variable& p) { p = Variable(p.value().clone(), p.requires_grad()); },
+      [](const std::string&, Tensor& b) { b = b.clone(); });
+  copy.visit(visitor);
+  return copy;
+}
+
 // A line for each tensor (name, shape, number of elements) and their sum.
 std::string summary(const std::vector<NamedTensor>& tensors);
 

@@ -42,6 +42,46 @@ Tensor Tensor::arange(std::int64_t n, DType dtype) {
   return result;
 }
 
+Tensor Tensor::arange(double start, double stop, double step, DType dtype) {
+  const double count = std::ceil((stop - start) / step);
+  check(step != 0 && std::isfinite(count) && count < 9e18,
+        "arange: from {} to {} in steps of {}; give finite numbers and a step that is not 0", start,
+        stop, step);
+  Tensor result = empty({count > 0 ? static_cast<std::int64_t>(count) : 0}, dtype);
+  dispatch_all(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T* values = result.mutable_data<T>();
+    for (std::int64_t i = 0; i < result.numel(); ++i)
+      values[i] = static_cast<T>(start + static_cast<double>(i) * step);
+  });
+  return result;
+}
+
+Tensor Tensor::linspace(double start, double stop, std::int64_t n, DType dtype) {
+  check(is_floating(dtype), "linspace: needs float32 or float64, got {}", dtype);
+  Tensor result = empty({n}, dtype);
+  const double step = n > 1 ? (stop - start) / static_cast<double>(n - 1) : 0;
+  dispatch_floating("linspace", dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T* values = result.mutable_data<T>();
+    // From both ends, so that both are exact.
+    for (std::int64_t i = 0; i < n; ++i)
+      values[i] = static_cast<T>(i < (n + 1) / 2 ? start + step * static_cast<double>(i)
+                                                 : stop - step * static_cast<double>(n - 1 - i));
+  });
+  return result;
+}
+
+Tensor Tensor::eye(std::int64_t n, DType dtype) {
+  Tensor result = zeros({n, n}, dtype);
+  dispatch_all(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T* values = result.mutable_data<T>();
+    for (std::int64_t i = 0; i < n; ++i) values[i * n + i] = T(1);
+  });
+  return result;
+}
+
 Tensor Tensor::from_bytes(const void* data, std::size_t bytes, const Shape& shape, DType dtype) {
   Tensor result = empty(shape, dtype);
   check(bytes == result.bytes(), "tensor: {} bytes given, shape {} of {} needs {}", bytes, shape,
@@ -74,8 +114,8 @@ Tensor Tensor::reshape(const std::vector<std::int64_t>& sizes) const {
             fmt::join(sizes, ", "));
       unknown = &size;
     } else {
-      check(size >= 0 && multiply(product, size),
-            "reshape: size {} in ({}) is not a size", size, fmt::join(sizes, ", "));
+      check(size >= 0 && multiply(product, size), "reshape: size {} in ({}) is not a size", size,
+            fmt::join(sizes, ", "));
     }
   }
   if (unknown != nullptr) {

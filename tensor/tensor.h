@@ -18,6 +18,7 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace ebb {
@@ -37,6 +38,18 @@ class Tensor {
   static Tensor scalar(double value, DType dtype = DType::float32, Device device = Device::cpu);
   // 0, 1, ..., n-1.
   static Tensor arange(std::int64_t n, DType dtype = DType::int64);
+  // start, start + step, ... before stop; int64 where all three are whole, else float32.
+  template <class A, class B, class C = int>
+  requires(std::is_arithmetic_v<B>) static Tensor arange(A start, B stop, C step = 1) {
+    constexpr bool whole = std::is_integral_v<std::common_type_t<A, B, C>>;
+    return arange(static_cast<double>(start), static_cast<double>(stop), static_cast<double>(step),
+                  whole ? DType::int64 : DType::float32);
+  }
+  static Tensor arange(double start, double stop, double step, DType dtype);
+  // n numbers from start to stop, both included.
+  static Tensor linspace(double start, double stop, std::int64_t n, DType dtype = DType::float32);
+  // (n, n), 1 on the diagonal.
+  static Tensor eye(std::int64_t n, DType dtype = DType::float32);
   // Copies `values`, row-major; their number must be shape.numel().
   template <class T>
   static Tensor from(const std::vector<T>& values, const Shape& shape) {
@@ -63,6 +76,15 @@ class Tensor {
     return reshape(std::vector<std::int64_t>(sizes));
   }
   Tensor reshape(const Shape& shape) const;
+
+  // The functions of tensor/ops/layout.h; all but squeeze and unsqueeze copy.
+  Tensor select(std::int64_t dim, std::int64_t index) const;
+  Tensor slice(std::int64_t dim, std::int64_t start, std::int64_t stop,
+               std::int64_t step = 1) const;
+  Tensor permute(const std::vector<std::int64_t>& dims) const;
+  Tensor transpose(std::int64_t a, std::int64_t b) const;
+  Tensor squeeze(std::int64_t dim) const;
+  Tensor unsqueeze(std::int64_t dim) const;
 
   // Converted copies; `to` what it already is returns the same handle. Values that int64 cannot
   // hold become the nearest it can (NaN becomes 0).

@@ -49,6 +49,7 @@ const std::vector<std::string> rooms{
     "diffusion/samplers",
     "diffusion/losses",
     "diffusion/metrics",
+    "diffusion",
     "apps/system",
     "apps/images",
     "apps/data",

@@ -112,4 +112,37 @@ Variable embedding(const Variable& weight, const Tensor& index) {
   return reshape(index_select(weight, 0, index.reshape({index.numel()})), shape.vector());
 }
 
+Variable select(const Variable& x, std::int64_t dim, std::int64_t index) {
+  const Tensor y = select(x.value(), dim, index);
+  const std::int64_t at = index < 0 ? index + x.size(dim) : index;
+  return reshape(slice(x, dim, at, at + 1), y.shape().vector());
+}
+
+Variable squeeze(const Variable& x, std::int64_t dim) {
+  return reshape(x, squeeze(x.value(), dim).shape().vector());
+}
+
+Variable unsqueeze(const Variable& x, std::int64_t dim) {
+  return reshape(x, unsqueeze(x.value(), dim).shape().vector());
+}
+
+Variable Variable::reshape(const std::vector<std::int64_t>& sizes) const {
+  return ebb::reshape(*this, sizes);
+}
+Variable Variable::select(std::int64_t dim, std::int64_t index) const {
+  return ebb::select(*this, dim, index);
+}
+Variable Variable::slice(std::int64_t dim, std::int64_t start, std::int64_t stop,
+                         std::int64_t step) const {
+  return ebb::slice(*this, dim, start, stop, step);
+}
+Variable Variable::permute(const std::vector<std::int64_t>& dims) const {
+  return ebb::permute(*this, dims);
+}
+Variable Variable::transpose(std::int64_t a, std::int64_t b) const {
+  return ebb::transpose(*this, a, b);
+}
+Variable Variable::squeeze(std::int64_t dim) const { return ebb::squeeze(*this, dim); }
+Variable Variable::unsqueeze(std::int64_t dim) const { return ebb::unsqueeze(*this, dim); }
+
 }  // namespace ebb

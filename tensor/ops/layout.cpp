@@ -181,6 +181,35 @@ Tensor select(const Tensor& x, std::int64_t dim, std::int64_t index) {
   return slice(x, dim, at, at + 1).reshape(x.shape().without(dim));
 }
 
+Tensor squeeze(const Tensor& x, std::int64_t dim) {
+  check_defined("squeeze", x);
+  dim = normalize_dim("squeeze", dim, x.rank());
+  check(x.size(dim) == 1, "squeeze: dimension {} of shape {} is not 1; select or slice it", dim,
+        x.shape());
+  return x.reshape(x.shape().without(dim));
+}
+
+Tensor unsqueeze(const Tensor& x, std::int64_t dim) {
+  check_defined("unsqueeze", x);
+  return x.reshape(x.shape().with(normalize_dim("unsqueeze", dim, x.rank() + 1), 1));
+}
+
+Tensor Tensor::select(std::int64_t dim, std::int64_t index) const {
+  return ebb::select(*this, dim, index);
+}
+Tensor Tensor::slice(std::int64_t dim, std::int64_t start, std::int64_t stop,
+                     std::int64_t step) const {
+  return ebb::slice(*this, dim, start, stop, step);
+}
+Tensor Tensor::permute(const std::vector<std::int64_t>& dims) const {
+  return ebb::permute(*this, dims);
+}
+Tensor Tensor::transpose(std::int64_t a, std::int64_t b) const {
+  return ebb::transpose(*this, a, b);
+}
+Tensor Tensor::squeeze(std::int64_t dim) const { return ebb::squeeze(*this, dim); }
+Tensor Tensor::unsqueeze(std::int64_t dim) const { return ebb::unsqueeze(*this, dim); }
+
 Tensor flip(const Tensor& x, const Dims& dims) {
   check_defined("flip", x);
   if (dims.empty()) return x.clone();

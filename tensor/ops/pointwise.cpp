@@ -76,6 +76,10 @@ Tensor scalar_like(std::string_view operation, double value, const Tensor& like)
 
 }  // namespace
 
+#define EBB_DEFINE(name, ...) \
+  Tensor name(const Tensor& a, double b) { return name(a, scalar_like(#name, b, a)); }
+EBB_COMPARISON_LIST(EBB_DEFINE)
+#undef EBB_DEFINE
 Tensor add(const Tensor& a, double b) { return add(a, scalar_like("add", b, a)); }
 Tensor mul(const Tensor& a, double b) { return mul(a, scalar_like("mul", b, a)); }
 
@@ -110,10 +114,39 @@ void add_(Tensor& a, const Tensor& b, double scale) {
   a.bump_version();
 }
 
-void mul_(Tensor& a, double scale) {
-  const Tensor factor = scalar_like("mul_", scale, a);
-  use("mul_", a.device(), kernels(a.device()).binary)(Binary::mul, a, factor, a);
+void mul_(Tensor& a, double scale) { binary_(Binary::mul, a, scalar_like("mul_", scale, a)); }
+
+void binary_(Binary function, Tensor& a, const Tensor& b) {
+  const std::string_view name = name_of(function);
+  const Device device = common_operands(name, {&a, &b}).device;
+  if (!takes_integers(function)) check_floating(name, a);
+  check(broadcast_shapes(name, a.shape(), b.shape()) == a.shape(),
+        "{}: in place, but {} and {} make a larger shape; compute a new tensor", name, a.shape(),
+        b.shape());
+  use(name, device, kernels(device).binary)(function, a, b, a);
   a.bump_version();
+}
+
+#define EBB_DEFINE(symbol, name)                        \
+  Tensor& operator symbol(Tensor& a, const Tensor& b) { \
+    binary_(Binary::name, a, b);                        \
+    return a;                                           \
+  }                                                     \
+  Tensor& operator symbol(Tensor& a, double b) { return a symbol scalar_like(#name, b, a); }
+EBB_DEFINE(+=, add)
+EBB_DEFINE(-=, sub)
+EBB_DEFINE(*=, mul)
+EBB_DEFINE(/=, div)
+#undef EBB_DEFINE
+
+bool any(const Tensor& x) {
+  check_defined("any", x);
+  return x.numel() > 0 && amax(not_equal(x, 0)).item() != 0;
+}
+
+bool all(const Tensor& x) {
+  check_defined("all", x);
+  return x.numel() == 0 || amin(not_equal(x, 0)).item() != 0;
 }
 
 bool all_finite(const Tensor& x) {

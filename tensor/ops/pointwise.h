@@ -98,6 +98,9 @@ EBB_COMPARISON_LIST(EBB_DECLARE)
 // With a scalar of the tensor's own dtype.
 Tensor add(const Tensor& a, double b);
 Tensor mul(const Tensor& a, double b);
+#define EBB_DECLARE(name, ...) Tensor name(const Tensor& a, double b);
+EBB_COMPARISON_LIST(EBB_DECLARE)
+#undef EBB_DECLARE
 
 inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
 inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
@@ -113,6 +116,15 @@ inline Tensor operator*(double a, const Tensor& b) { return mul(b, a); }
 inline Tensor operator/(const Tensor& a, double b) { return mul(a, 1.0 / b); }
 inline Tensor operator/(double a, const Tensor& b) { return mul(reciprocal(b), a); }
 
+inline Tensor operator<(const Tensor& a, const Tensor& b) { return less(a, b); }
+inline Tensor operator<=(const Tensor& a, const Tensor& b) { return less_equal(a, b); }
+inline Tensor operator>(const Tensor& a, const Tensor& b) { return greater(a, b); }
+inline Tensor operator>=(const Tensor& a, const Tensor& b) { return greater_equal(a, b); }
+inline Tensor operator<(const Tensor& a, double b) { return less(a, b); }
+inline Tensor operator<=(const Tensor& a, double b) { return less_equal(a, b); }
+inline Tensor operator>(const Tensor& a, double b) { return greater(a, b); }
+inline Tensor operator>=(const Tensor& a, double b) { return greater_equal(a, b); }
+
 // condition != 0 ? a : b; the three broadcast together. `condition` may have any dtype.
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 
@@ -122,6 +134,20 @@ Tensor axpby(double a, const Tensor& x, double b, const Tensor& y);
 // In place, counted as a change: a += scale * b (equal shapes), a *= scale.
 void add_(Tensor& a, const Tensor& b, double scale = 1);
 void mul_(Tensor& a, double scale);
+// a = function(a, b), in place; b broadcasts to a's shape.
+void binary_(Binary function, Tensor& a, const Tensor& b);
+Tensor& operator+=(Tensor& a, const Tensor& b);
+Tensor& operator-=(Tensor& a, const Tensor& b);
+Tensor& operator*=(Tensor& a, const Tensor& b);
+Tensor& operator/=(Tensor& a, const Tensor& b);
+Tensor& operator+=(Tensor& a, double b);
+Tensor& operator-=(Tensor& a, double b);
+Tensor& operator*=(Tensor& a, double b);
+Tensor& operator/=(Tensor& a, double b);
+
+// True if an element, or if every one, is not 0 (a NaN is not); of none, false and true.
+bool any(const Tensor& x);
+bool all(const Tensor& x);
 
 // True if every element is finite.
 bool all_finite(const Tensor& x);

@@ -1,7 +1,4 @@
-#include <ebb/autograd/ops.h>
-#include <ebb/diffusion/schedules/schedule.h>
-#include <ebb/nn/layers/layers.h>
-#include <ebb/tensor/threads.h>
+#include <ebb/ebb.h>
 
 #include <algorithm>
 #include <chrono>

@@ -189,6 +189,44 @@ TEST_SUITE("layers") {
     CHECK_THROWS_AS(MultiheadAttention({.width = 8, .heads = 3}, g), Error);
     CHECK_THROWS_AS(Linear()(Tensor::ones({1, 1})), Error);
   }
+
+  TEST_CASE("every layer without parameters fits Sequential") {
+    PhiloxGenerator g(1);
+    Sequential net{Conv2d({.in = 2, .out = 4, .padding = {1, 1}}, g),
+                   ReLU{},
+                   MaxPool2d{},
+                   SiLU{},
+                   AvgPool2d{},
+                   GELU{},
+                   Tanh{},
+                   LeakyReLU{0.2},
+                   Flatten{},
+                   Dropout{.p = 0.5},
+                   Sigmoid{},
+                   Linear({.in = 16, .out = 3}, g)};
+    const Variable x(philox_normal({5, 8, 8, 2}, {3}));
+    const Tensor dropped = net(x).value();
+    CHECK(dropped.shape() == Shape{5, 3});
+    CHECK(relative_error(net(x).value(), dropped) > 0);
+    set_training(net, false);
+    CHECK(relative_error(net(x).value(), net(x).value()) == 0);
+    CHECK(named_parameters(net).back().name == "11.bias");
+  }
+
+  TEST_CASE("clone: a module of its own") {
+    PhiloxGenerator g(1);
+    Sequential net{Linear({.in = 2, .out = 3}, g), LayerNorm({.shape = {3}})};
+    auto copy = clone(net);
+    const Variable x(philox_normal({4, 2}, {3}));
+    CHECK(relative_error(copy(x).value(), net(x).value()) == 0);
+    sum(copy(x) * x.value().slice(1, 0, 1)).backward();
+    CHECK_FALSE(named_parameters(net)[0].variable.grad().defined());
+    CHECK(named_parameters(copy)[0].variable.grad().defined());
+    Tensor weight = named_parameters(copy)[0].variable.value();
+    weight += 1;
+    CHECK(relative_error(copy(x).value(), net(x).value()) > 0);
+    CHECK(clone(BatchNorm2d({.channels = 3})).running_mean.numel() == 3);
+  }
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 # all.sh [quick]: the checks that tests/run.sh leaves out. Each is one line of the table that this
 # prints at the end; the exit code is 1 if one failed.
 #   quick, a part of CI: the kernels with every instruction set, tensor, autograd and nn under
-#   AddressSanitizer and UndefinedBehaviorSanitizer, every source of the library compiled alone.
+#   AddressSanitizer and UndefinedBehaviorSanitizer, every source compiled alone, the tutorial on a
+#   minimal build.
 #   Without it: the whole suite with every instruction set and 1, 2 and 3 threads, under the
 #   sanitizers and compiled by clang; threads under ThreadSanitizer; kernels under valgrind; every
 #   kind of consumer; the comparisons with other libraries where they are installed.
@@ -12,6 +13,7 @@ cd "$(dirname "$0")/.."
 quick=${1:-}
 # shellcheck disable=SC2086
 install_packages $build_packages || exit 1
+install_packages clang-format || exit 1
 [ "$quick" = quick ] || install_packages clang libomp-dev valgrind || exit 1
 targets="avx2 portable"
 grep -q avx512vl /proc/cpuinfo && targets="avx512 $targets"
@@ -32,18 +34,30 @@ built() {
   shift
   cmake --preset "$preset" "$@" && cmake --build --preset "$preset" --target ebb_tests
 }
+# minimal COMPILER TARGET...: builds them with the reference kernels alone, each source by itself.
+minimal() {
+  compiler=$1
+  shift
+  cmake -S . -B build/minimal -G Ninja -DEBB_MINIMAL=ON -DEBB_WERROR=ON -DCMAKE_UNITY_BUILD=OFF \
+    -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_CXX_FLAGS=-pedantic-errors &&
+    cmake --build build/minimal --target "$@"
+}
 tests=build/release/tests/ebb_tests
 library="*tests/tensor*,*tests/kernels*,*tests/autograd*,*tests/nn*,*tests/threads*"
 
+check "format" sh -c "find tensor autograd nn diffusion apps tests -name '*.h' -o -name '*.cpp' |
+  xargs clang-format --dry-run -Werror"
 check "release build" built release
 if [ "$quick" = quick ]; then
+  threads=1
   for target in $targets; do
-    for threads in 1 3; do
-      check "kernels, $target, $threads threads" \
-        env EBB_SIMD="$target" OMP_NUM_THREADS=$threads $tests -sf="$library,*tests/golden*"
-    done
+    check "kernels, $target, $threads threads" \
+      env EBB_SIMD="$target" OMP_NUM_THREADS=$threads $tests -sf="$library,*tests/golden*"
+    threads=3
   done
-  check "each source alone" sh tests/each_file.sh c++ tensor autograd nn diffusion apps
+  check "minimal build, each source alone" minimal c++ example_tutorial example_guidance
+  check "the tutorial on it" ctest --test-dir build/minimal -R "example_(tutorial|guidance)"
+  check "each other source alone" sh tests/each_file.sh c++ tensor/cpu tensor/io apps
   check "sanitizers: build" built sanitize -DEBB_BUILD_APPS=OFF
   check "sanitizers: tensor, autograd, nn" env ASAN_OPTIONS=allocator_may_return_null=1 \
     build/sanitize/tests/ebb_tests -sf="$library"
@@ -58,6 +72,8 @@ else
   check "sanitizers: build" built sanitize -DEBB_BUILD_APPS=ON
   check "sanitizers: suite" env ASAN_OPTIONS=allocator_may_return_null=1 \
     build/sanitize/tests/ebb_tests
+  check "minimal build" minimal c++ all
+  check "minimal build: suite" build/minimal/tests/ebb_tests
   check "ThreadSanitizer: build" built thread
   check "ThreadSanitizer: threads" \
     env TSAN_OPTIONS="allocator_may_return_null=1 die_after_fork=0" \

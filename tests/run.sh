@@ -7,6 +7,6 @@ cd "$(dirname "$0")/.."
 install_packages $build_packages
 build all
 status=0
-ctest --test-dir build/release --exclude-regex '^unit$' --output-on-failure || status=1
+ctest --test-dir build/release --label-exclude unit --output-on-failure || status=1
 build/release/tests/ebb_tests || status=1
 exit $status

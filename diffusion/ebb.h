@@ -17,6 +17,8 @@
 #include <ebb/diffusion/schedules/training_times.h>
 #include <ebb/nn/layers/layers.h>
 #include <ebb/nn/optim/learning_rate.h>
+#include <ebb/nn/training/batch_loader.h>
+#include <ebb/nn/training/gradient_buckets.h>
 #include <ebb/nn/training/trainer.h>
 #include <ebb/tensor/io/npy.h>
 #include <ebb/tensor/io/safetensors.h>

@@ -5,6 +5,7 @@
 #include <ebb/apps/runs/training.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/apps/system/progress.h>
+#include <ebb/nn/training/batch_loader.h>
 
 #include <algorithm>
 #include <cmath>
@@ -29,6 +30,7 @@ class Training {
         watch_(seconds),
         log_(run, seconds),
         order_(data.size(), run.config().batch, run.config().training.seed),
+        batches_([this](std::int64_t step) { return data_.batch(order_.indices(step)); }),
         saved_(trainer.steps() > 0 ? trainer.steps() : -1),
         kept_(times_kept()) {}
 
@@ -90,7 +92,7 @@ class Training {
   std::optional<StepReport> take_step() {
     try {
       const StepReport report =
-          trainer_.step(data_.batch(order_.indices(trainer_.steps())).to(plan_.device), done());
+          trainer_.step(batches_.batch(trainer_.steps()).to(plan_.device), done());
       skipped_ = 0;
       return report;
     } catch (const NotFinite& error) {
@@ -183,7 +185,8 @@ class Training {
   Trainer& trainer_;
   Stopwatch watch_;
   MetricsLog log_;
-  DataOrder order_;
+  DataOrder order_;  // the loader's alone
+  BatchLoader batches_;
   std::int64_t saved_;  // the step of the last checkpoint; -1: none yet
   double kept_;
   int skipped_ = 0, rollbacks_ = 0;

@@ -9,13 +9,22 @@
 
 namespace ebb {
 
-Optimizer::Optimizer(std::vector<NamedParameter> parameters, double learning_rate,
-                     const std::vector<std::string>& kinds)
-    : parameters_(std::move(parameters)),
-      learning_rate_(learning_rate),
-      kinds_(kinds),
-      kept_(kinds.size()),
-      steps_(parameters_.size()) {
+std::vector<ParameterGroup> one_group(std::vector<NamedParameter> parameters) {
+  std::vector<ParameterGroup> groups(1);
+  groups[0].parameters = std::move(parameters);
+  return groups;
+}
+
+Optimizer::Optimizer(const std::vector<ParameterGroup>& groups, double learning_rate,
+                     double weight_decay, const std::vector<std::string>& kinds)
+    : learning_rate_(learning_rate), kinds_(kinds), kept_(kinds.size()) {
+  for (const ParameterGroup& group : groups) {
+    const std::size_t begin = parameters_.size();
+    parameters_.insert(parameters_.end(), group.parameters.begin(), group.parameters.end());
+    groups_.push_back(
+        {begin, parameters_.size(), group.rate_scale, group.weight_decay.value_or(weight_decay)});
+  }
+  steps_.resize(parameters_.size());
   std::set<std::string> names;
   for (const auto& [name, p] : parameters_) {
     check(names.insert(name).second, "optimizer: two parameters are named {:?}; rename one", name);
@@ -27,16 +36,19 @@ Optimizer::Optimizer(std::vector<NamedParameter> parameters, double learning_rat
 void Optimizer::step(const StepOptions& options) {
   if (options.ema != nullptr) options.ema->check_same(parameters_);
   const double ema_decay = options.ema != nullptr ? options.ema->begin_update() : 0;
-  std::vector<std::size_t> active;
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    if (parameters_[i].variable.grad().defined()) {
-      active.push_back(i);
-      ++steps_[i];
-    } else if (options.ema != nullptr) {
-      options.ema->update_one(i, ema_decay);
+  for (const Group& group : groups_) {
+    std::vector<std::size_t> active;
+    for (std::size_t i = group.begin; i < group.end; ++i) {
+      if (parameters_[i].variable.grad().defined()) {
+        active.push_back(i);
+        ++steps_[i];
+      } else if (options.ema != nullptr) {
+        options.ema->update_one(i, ema_decay);
+      }
     }
+    update(active, {learning_rate_ * group.rate_scale, group.weight_decay, options.grad_scale,
+                    options.ema, ema_decay});
   }
-  update(active, options.grad_scale, options.ema, ema_decay);
 }
 
 void Optimizer::zero_grad() {
@@ -76,15 +88,14 @@ std::vector<std::string> adam_kinds(const Adam::Options& options) {
 
 }  // namespace
 
-Sgd::Sgd(std::vector<NamedParameter> parameters, const Options& o)
-    : Optimizer(std::move(parameters), o.learning_rate, sgd_kinds(o)), options_(o) {
+Sgd::Sgd(const std::vector<ParameterGroup>& groups, const Options& o)
+    : Optimizer(groups, o.learning_rate, o.weight_decay, sgd_kinds(o)), options_(o) {
   check(!o.nesterov || (o.momentum > 0 && o.dampening == 0),
         "Sgd: nesterov with momentum {} and dampening {}; it needs momentum and no dampening",
         o.momentum, o.dampening);
 }
 
-void Sgd::update(const std::vector<std::size_t>& active, double grad_scale, Ema* ema,
-                 double ema_decay) {
+void Sgd::update(const std::vector<std::size_t>& active, const Update& with) {
   std::vector<SgdSlot> slots;
   slots.reserve(active.size());
   for (const std::size_t i : active) {
@@ -92,20 +103,20 @@ void Sgd::update(const std::vector<std::size_t>& active, double grad_scale, Ema*
     slots.push_back({.value = p.value(),
                      .grad = p.grad(),
                      .velocity = options_.momentum != 0 ? kept(0, i) : Tensor(),
-                     .average = ema != nullptr ? ema->average(i) : Tensor(),
+                     .average = with.ema != nullptr ? with.ema->average(i) : Tensor(),
                      .step = steps_of(i)});
   }
-  sgd_step(slots, {.learning_rate = learning_rate(),
+  sgd_step(slots, {.learning_rate = with.learning_rate,
                    .momentum = options_.momentum,
                    .dampening = options_.dampening,
-                   .weight_decay = options_.weight_decay,
+                   .weight_decay = with.weight_decay,
                    .nesterov = options_.nesterov,
-                   .grad_scale = grad_scale,
-                   .average_decay = ema_decay});
+                   .grad_scale = with.grad_scale,
+                   .average_decay = with.ema_decay});
 }
 
-Adam::Adam(std::vector<NamedParameter> parameters, const Options& o, bool decoupled)
-    : Optimizer(std::move(parameters), o.learning_rate, adam_kinds(o)),
+Adam::Adam(const std::vector<ParameterGroup>& groups, const Options& o, bool decoupled)
+    : Optimizer(groups, o.learning_rate, o.weight_decay, adam_kinds(o)),
       options_(o),
       decoupled_(decoupled) {
   check(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1,
@@ -113,8 +124,8 @@ Adam::Adam(std::vector<NamedParameter> parameters, const Options& o, bool decoup
   check(o.eps >= 0, "Adam: eps {}; it must not be negative", o.eps);
 }
 
-AdamW::AdamW(std::vector<NamedParameter> parameters, const Options& o)
-    : Adam(std::move(parameters),
+AdamW::AdamW(const std::vector<ParameterGroup>& groups, const Options& o)
+    : Adam(groups,
            {.learning_rate = o.learning_rate,
             .beta1 = o.beta1,
             .beta2 = o.beta2,
@@ -123,8 +134,7 @@ AdamW::AdamW(std::vector<NamedParameter> parameters, const Options& o)
             .amsgrad = o.amsgrad},
            true) {}
 
-void Adam::update(const std::vector<std::size_t>& active, double grad_scale, Ema* ema,
-                  double ema_decay) {
+void Adam::update(const std::vector<std::size_t>& active, const Update& with) {
   std::vector<AdamSlot> slots;
   slots.reserve(active.size());
   for (const std::size_t i : active) {
@@ -134,17 +144,17 @@ void Adam::update(const std::vector<std::size_t>& active, double grad_scale, Ema
                      .m = kept(0, i),
                      .v = kept(1, i),
                      .v_max = options_.amsgrad ? kept(2, i) : Tensor(),
-                     .average = ema != nullptr ? ema->average(i) : Tensor(),
+                     .average = with.ema != nullptr ? with.ema->average(i) : Tensor(),
                      .step = steps_of(i)});
   }
-  adam_step(slots, {.learning_rate = learning_rate(),
+  adam_step(slots, {.learning_rate = with.learning_rate,
                     .beta1 = options_.beta1,
                     .beta2 = options_.beta2,
                     .eps = options_.eps,
-                    .weight_decay = options_.weight_decay,
+                    .weight_decay = with.weight_decay,
                     .decoupled = decoupled_,
-                    .grad_scale = grad_scale,
-                    .average_decay = ema_decay});
+                    .grad_scale = with.grad_scale,
+                    .average_decay = with.ema_decay});
 }
 
 double grad_norm(const std::vector<NamedParameter>& parameters) {

@@ -13,12 +13,23 @@
 #include <ebb/nn/module.h>
 #include <ebb/nn/optim/ema.h>
 
+#include <optional>
+
 namespace ebb {
 
 struct StepOptions {
   double grad_scale = 1;  // on all gradients
   Ema* ema = nullptr;     // of the same parameters; updated in the same pass
 };
+
+// A part of the parameters with settings of its own, as PyTorch's param_groups.
+struct ParameterGroup {
+  std::vector<NamedParameter> parameters;
+  double rate_scale = 1;                    // on the optimizer's learning rate
+  std::optional<double> weight_decay = {};  // else the optimizer's
+};
+// All parameters as one group.
+std::vector<ParameterGroup> one_group(std::vector<NamedParameter> parameters);
 
 class Optimizer {
  public:
@@ -29,6 +40,7 @@ class Optimizer {
 
   double learning_rate() const { return learning_rate_; }
   void set_learning_rate(double learning_rate) { learning_rate_ = learning_rate; }
+  // Those of all groups, in order.
   const std::vector<NamedParameter>& parameters() const { return parameters_; }
 
   // Everything that a resumed run needs but the learning rate: "NAME.exp_avg" and the like for
@@ -41,20 +53,30 @@ class Optimizer {
  protected:
   // Names must differ, no two parameters be the same; `kinds` names the tensors that are kept
   // for each, all zero at first.
-  Optimizer(std::vector<NamedParameter> parameters, double learning_rate,
+  Optimizer(const std::vector<ParameterGroup>& groups, double learning_rate, double weight_decay,
             const std::vector<std::string>& kinds);
 
-  // Changes the parameters numbered `active`, which have gradients; the average of `ema` (may be
-  // null) moves with its decay `ema_decay`.
-  virtual void update(const std::vector<std::size_t>& active, double grad_scale, Ema* ema,
-                      double ema_decay) = 0;
+  // Of one group and step: on the gradients a scale, of `ema` (may be null) the decay.
+  struct Update {
+    double learning_rate, weight_decay, grad_scale;
+    Ema* ema;
+    double ema_decay;
+  };
+  // Changes the parameters numbered `active`, of one group, which have gradients.
+  virtual void update(const std::vector<std::size_t>& active, const Update& with) = 0;
 
   // The tensor of the `kind`-th kind for the parameter number `i`; steps taken, this one included.
   const Tensor& kept(std::size_t kind, std::size_t i) const { return kept_[kind][i]; }
   std::int64_t steps_of(std::size_t i) const { return steps_[i]; }
 
  private:
+  // Parameters [begin, end).
+  struct Group {
+    std::size_t begin, end;
+    double rate_scale, weight_decay;
+  };
   std::vector<NamedParameter> parameters_;
+  std::vector<Group> groups_;
   double learning_rate_;
   std::vector<std::string> kinds_;
   std::vector<std::vector<Tensor>> kept_;
@@ -72,11 +94,12 @@ class Sgd final : public Optimizer {
     double weight_decay = 0;
     bool nesterov = false;  // needs momentum and no dampening
   };
-  Sgd(std::vector<NamedParameter> parameters, const Options& options);
+  Sgd(const std::vector<ParameterGroup>& groups, const Options& options);
+  Sgd(std::vector<NamedParameter> parameters, const Options& options)
+      : Sgd(one_group(std::move(parameters)), options) {}
 
  private:
-  void update(const std::vector<std::size_t>& active, double grad_scale, Ema* ema,
-              double ema_decay) override;
+  void update(const std::vector<std::size_t>& active, const Update& with) override;
   Options options_;
 };
 
@@ -92,15 +115,16 @@ class Adam : public Optimizer {
     double weight_decay = 0;
     bool amsgrad = false;  // divide by the largest v so far (Reddi et al. 2018)
   };
+  Adam(const std::vector<ParameterGroup>& groups, const Options& options)
+      : Adam(groups, options, false) {}
   Adam(std::vector<NamedParameter> parameters, const Options& options)
-      : Adam(std::move(parameters), options, false) {}
+      : Adam(one_group(std::move(parameters)), options, false) {}
 
  protected:
-  Adam(std::vector<NamedParameter> parameters, const Options& options, bool decoupled);
+  Adam(const std::vector<ParameterGroup>& groups, const Options& options, bool decoupled);
 
  private:
-  void update(const std::vector<std::size_t>& active, double grad_scale, Ema* ema,
-              double ema_decay) override;
+  void update(const std::vector<std::size_t>& active, const Update& with) override;
   Options options_;
   bool decoupled_;
 };
@@ -116,7 +140,9 @@ class AdamW final : public Adam {
     double weight_decay = 1e-2;
     bool amsgrad = false;
   };
-  AdamW(std::vector<NamedParameter> parameters, const Options& options);
+  AdamW(const std::vector<ParameterGroup>& groups, const Options& options);
+  AdamW(std::vector<NamedParameter> parameters, const Options& options)
+      : AdamW(one_group(std::move(parameters)), options) {}
 };
 
 // The 2-norm of all gradients as one vector; its bits do not depend on the threads. Parameters

@@ -52,16 +52,16 @@ double learning_rate_at(const TrainingConfig& config, std::int64_t step, double 
   return rate;
 }
 
-Trainer::Trainer(std::vector<NamedParameter> parameters, LossFunction loss,
+Trainer::Trainer(const std::vector<ParameterGroup>& groups, LossFunction loss,
                  const TrainingConfig& config)
     : config_(config),
       loss_(std::move(loss)),
-      optimizer_(parameters, {.learning_rate = config.learning_rate,
-                              .beta1 = config.beta1,
-                              .beta2 = config.beta2,
-                              .eps = config.eps,
-                              .weight_decay = config.weight_decay}),
-      ema_(parameters, {.decay = config.ema_decay}) {
+      optimizer_(groups, {.learning_rate = config.learning_rate,
+                          .beta1 = config.beta1,
+                          .beta2 = config.beta2,
+                          .eps = config.eps,
+                          .weight_decay = config.weight_decay}),
+      ema_(optimizer_.parameters(), {.decay = config.ema_decay}) {
   check(config.accumulation >= 1, "Trainer: accumulation is {}; it must be at least 1",
         config.accumulation);
   check(config.clip_norm >= 0, "Trainer: clip_norm is {}; it must not be negative",
@@ -87,6 +87,7 @@ StepReport Trainer::step(const Batch& batch, double progress) {
     total = total.defined() ? total + value : value;
     loss.backward();
   }
+  if (on_gradients_) on_gradients_(optimizer_.parameters());
   std::vector<Tensor> gradients, weights;
   for (const NamedParameter& p : optimizer_.parameters()) {
     weights.push_back(p.variable.value());

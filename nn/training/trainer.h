@@ -74,8 +74,16 @@ struct NotFinite : Error {
 
 class Trainer {
  public:
-  // `parameters` are trained in place by AdamW.
-  Trainer(std::vector<NamedParameter> parameters, LossFunction loss, const TrainingConfig& config);
+  // `parameters`, of all `groups`, are trained in place by AdamW.
+  Trainer(const std::vector<ParameterGroup>& groups, LossFunction loss,
+          const TrainingConfig& config);
+  Trainer(std::vector<NamedParameter> parameters, LossFunction loss, const TrainingConfig& config)
+      : Trainer(one_group(std::move(parameters)), std::move(loss), config) {}
+
+  // Called between backward and the step: gradients can be changed there, before their norm is
+  // taken, as those of several processes are summed (GradientBuckets).
+  using GradientHook = std::function<void(const std::vector<NamedParameter>& parameters)>;
+  void on_gradients(GradientHook hook) { on_gradients_ = std::move(hook); }
 
   // One step of the optimizer. `progress` in [0, 1] is the share of the budget, steps or minutes,
   // that is used up. A loss, gradient or new weight that is not finite is a NotFinite.
@@ -99,6 +107,7 @@ class Trainer {
  private:
   TrainingConfig config_;
   LossFunction loss_;
+  GradientHook on_gradients_;
   AdamW optimizer_;
   Ema ema_;
   std::int64_t steps_ = 0;

@@ -1,0 +1,47 @@
+// Batches made ahead of the steps that take them, by a thread of its own.
+#pragma once
+
+#include <ebb/nn/training/trainer.h>
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+namespace ebb {
+
+class BatchLoader {
+ public:
+  // make(step) is called by the loader's thread alone, one step after another, at most `ahead`
+  // steps before they are asked for. The batches are those that make gives, whatever the timing.
+  using Make = std::function<Batch(std::int64_t step)>;
+  explicit BatchLoader(Make make, std::int64_t ahead = 2);
+  ~BatchLoader();
+  BatchLoader(const BatchLoader&) = delete;
+  BatchLoader& operator=(const BatchLoader&) = delete;
+
+  // The batch of `step`. Steps are asked for in order but for jumps, which cost the batches made
+  // ahead. What make threw for a step is thrown here when that step is asked for, each time.
+  Batch batch(std::int64_t step);
+
+ private:
+  struct Made {
+    std::int64_t step;
+    Batch batch;
+    std::exception_ptr error;
+  };
+  void run();
+  Made made(std::int64_t step) const;
+
+  const Make make_;
+  const std::size_t ahead_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Made> ready_;
+  std::int64_t next_ = -1;  // the step to make next; -1: none yet
+  bool ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace ebb

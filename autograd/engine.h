@@ -9,7 +9,7 @@
 namespace ebb {
 
 // Where a gradient goes: into the node that made the input, or into the leaf it is. The input's
-// value is not held: what backward needs, the rule has saved.
+// value is not kept: what backward needs, the rule has saved.
 struct Edge {
   std::shared_ptr<Variable::Node> node;
   std::shared_ptr<Variable::State> leaf;

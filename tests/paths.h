@@ -1,5 +1,5 @@
-// Where things are on this machine. Known to one file alone, so that the others compile to the
-// same objects in every checkout.
+// Where things are on this machine. HistoryEntry to one file alone, so that the others compile to
+// the same objects in every checkout.
 #pragma once
 
 #include <string>

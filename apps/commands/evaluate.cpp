@@ -20,7 +20,7 @@ using Json = nlohmann::json;
 
 struct EvaluateOptions {
   SamplerFlags sampler;
-  JudgeOptions judge;
+  FeatureClassifierOptions classifier;
   SweepOptions sweep;
   std::string run, out, weights = "ema";
   std::int64_t checkpoint = -1;
@@ -117,7 +117,7 @@ void evaluate(EvaluateOptions& options) {
   check_usage(options.out.ends_with(".json"), "--out {}: give a name that ends in .json",
               options.out);
 
-  const Evaluation evaluation(run.config(), options.judge, request.count, request.seed);
+  const Evaluation evaluation(run.config(), options.classifier, request.count, request.seed);
   Json json{{"run", run.path()},
             {"weights", options.weights},
             {"count", request.count},
@@ -128,12 +128,14 @@ void evaluate(EvaluateOptions& options) {
             {"checkpoint", options.checkpoint},
             {"minutes", run.seconds_at(options.checkpoint) / 60}};
   if (request.spacing) json["spacing"] = name_of(*request.spacing);  // else the samplers' usual
-  if (evaluation.judge_accuracy()) {
-    json["judge"] = {{"file", evaluation.judge_file()},
-                     {"test_accuracy", *evaluation.judge_accuracy()}};
-    note(fmt::format(
-        "the judge is right on {:.2f}% of the test images{}", 100 * *evaluation.judge_accuracy(),
-        evaluation.judge_file().empty() ? "" : "; it is kept in " + evaluation.judge_file()));
+  if (evaluation.classifier_accuracy()) {
+    json["classifier"] = {{"file", evaluation.classifier_file()},
+                          {"test_accuracy", *evaluation.classifier_accuracy()}};
+    note(fmt::format("the classifier is right on {:.2f}% of the test images{}",
+                     100 * *evaluation.classifier_accuracy(),
+                     evaluation.classifier_file().empty()
+                         ? ""
+                         : "; it is kept in " + evaluation.classifier_file()));
   }
   if (sweeps)
     run_sweep(options.sweep, run, config, weights_of(options), evaluation, request,
@@ -148,7 +150,7 @@ void add_evaluate_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("evaluate", "How good a run's samples are");
   const auto o = std::make_shared<EvaluateOptions>();
   o->sampler.request.count = 1000;
-  o->judge.cache = default_cache();
+  o->classifier.cache = default_cache();
   command->option_defaults()->always_capture_default();
   command->add_option("RUN", o->run, "Folder of the run")->required();
   command->add_option("--count", o->sampler.request.count, "Samples; compare at equal numbers only")
@@ -160,9 +162,11 @@ void add_evaluate_command(CLI::App& app) {
   command->add_option("--checkpoint", o->checkpoint, "Step of the checkpoint; -1: the newest");
   command->add_option("--weights", o->weights, "ema (average) or raw")
       ->check(CLI::IsMember({"ema", "raw"}));
-  command->add_option("--cache", o->judge.cache,
-                      "Folder where the judge, a classifier of the run's data set, is kept");
-  command->add_option("--judge-steps", o->judge.steps, "Steps of its training, 128 images each")
+  command->add_option("--cache", o->classifier.cache,
+                      "Folder where the classifier, a classifier of the run's data set, is kept");
+  command
+      ->add_option("--classifier-steps,--judge-steps", o->classifier.steps,
+                   "Steps of its training, 128 images each")
       ->check(CLI::Range(1, 1'000'000));
   command->add_option("--out", o->out,
                       "The figures (default: evaluation.json in the run), a picture beside them");

@@ -27,14 +27,15 @@ void each_block(const Dataset& data, const std::vector<std::int64_t>& indices, S
 }
 
 struct Seen {
-  Judgement judgement;
+  Classification classification;
   Tensor labels;
 };
 
-Seen look_at(const Judge& judge, const Dataset& data, const std::vector<std::int64_t>& indices) {
+Seen look_at(const FeatureClassifier& classifier, const Dataset& data,
+             const std::vector<std::int64_t>& indices) {
   std::vector<Tensor> features, logits, labels;
   each_block(data, indices, [&](const Batch& batch, std::size_t) {
-    const Judgement seen = ebb::judge(judge.classifier, batch.images);
+    const Classification seen = classify(classifier.network, batch.images);
     features.push_back(seen.features);
     logits.push_back(seen.logits);
     if (batch.labels.defined()) labels.push_back(batch.labels);
@@ -52,12 +53,12 @@ double quantile(std::vector<double> values, double q) {
 double median(std::vector<double> distances) { return quantile(std::move(distances), 0.5); }
 double hundredth(std::vector<double> distances) { return quantile(std::move(distances), 0.01); }
 
-Evaluation::Evaluation(const RunConfig& config, const JudgeOptions& judge, std::int64_t count,
-                       std::uint64_t seed)
+Evaluation::Evaluation(const RunConfig& config, const FeatureClassifierOptions& classifier,
+                       std::int64_t count, std::uint64_t seed)
     : config_(config),
       train_(open_dataset(config.data, Split::train)),
       test_(open_dataset(config.data, Split::test)),
-      judge_(open_judge(config.data, *train_, judge)),
+      classifier_(open_feature_classifier(config.data, *train_, classifier)),
       count_(count),
       seed_(seed) {
   check_usage(count >= least_count && count <= train_->size(),
@@ -66,32 +67,32 @@ Evaluation::Evaluation(const RunConfig& config, const JudgeOptions& judge, std::
   check(test_->size() >= least_count, "evaluate: {} test images; {} are needed", test_->size(),
         least_count);
   const Seen test =
-      look_at(judge_, *test_, chosen(*test_, std::min(test_->size(), most_test_images)));
-  test_features_ = test.judgement.features;
+      look_at(classifier_, *test_, chosen(*test_, std::min(test_->size(), most_test_images)));
+  test_features_ = test.classification.features;
   matched_features_ = slice(test_features_, 0, 0, std::min(count, test_features_.size(0)));
-  if (judge_.trained) judge_accuracy_ = accuracy(test.judgement.logits, test.labels);
-  const Seen train = look_at(judge_, *train_, chosen(*train_, count));
+  if (classifier_.trained) classifier_accuracy_ = accuracy(test.classification.logits, test.labels);
+  const Seen train = look_at(classifier_, *train_, chosen(*train_, count));
   if (train.labels.defined()) labels_ = train.labels.to_vector<std::int64_t>();
-  floor_ = measure(train.judgement);
+  floor_ = measure(train.classification);
 }
 
 std::vector<std::int64_t> Evaluation::chosen(const Dataset& data, std::int64_t count) const {
   return DataOrder(data.size(), count, seed_).indices(0);
 }
 
-Figures Evaluation::measure(const Judgement& seen) const {
-  Figures figures;
-  if (judge_.trained) figures.accuracy = accuracy(seen.logits, Tensor::from(labels_));
-  figures.frechet_distance = frechet_distance(seen.features, test_features_);
-  figures.kernel_distance = kernel_distance(seen.features, matched_features_);
+SampleMetrics Evaluation::measure(const Classification& seen) const {
+  SampleMetrics metrics;
+  if (classifier_.trained) metrics.accuracy = accuracy(seen.logits, Tensor::from(labels_));
+  metrics.frechet_distance = frechet_distance(seen.features, test_features_);
+  metrics.kernel_distance = kernel_distance(seen.features, matched_features_);
   const PrecisionRecall found = precision_recall(matched_features_, seen.features);
-  figures.precision = found.precision;
-  figures.recall = found.recall;
-  return figures;
+  metrics.precision = found.precision;
+  metrics.recall = found.recall;
+  return metrics;
 }
 
-Figures Evaluation::measure(const Tensor& images) const {
-  return measure(ebb::judge(judge_.classifier, clamp(images, -1, 1)));
+SampleMetrics Evaluation::measure(const Tensor& images) const {
+  return measure(classify(classifier_.network, clamp(images, -1, 1)));
 }
 
 Neighbours Evaluation::nearest_training_images(const Tensor& images) const {

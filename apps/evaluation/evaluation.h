@@ -1,7 +1,7 @@
-// How good samples are: their figures against a data set's test images, by a judge's features.
+// How good samples are: their figures against a data set's test images, by a classifier's features.
 #pragma once
 
-#include <ebb/apps/evaluation/judge.h>
+#include <ebb/apps/evaluation/feature_classifier.h>
 #include <ebb/apps/runs/run_config.h>
 #include <ebb/diffusion/metrics/metrics.h>
 
@@ -10,8 +10,9 @@
 namespace ebb::apps {
 
 // What metrics.h tells of a set of images.
-struct Figures {
-  std::optional<double> accuracy;  // share that the judge puts into the class that was asked for
+struct SampleMetrics {
+  std::optional<double>
+      accuracy;  // share that the classifier puts into the class that was asked for
   double frechet_distance = 0, kernel_distance = 0, precision = 0, recall = 0;
 };
 
@@ -19,26 +20,28 @@ struct Figures {
 double median(std::vector<double> distances);
 double hundredth(std::vector<double> distances);
 
-// The test images of a data set as a judge sees them, and as many training images as there are
+// The test images of a data set as a classifier sees them, and as many training images as there are
 // samples to be judged: compared with the test images like samples, these give the floor.
 class Evaluation {
  public:
   // Judges sets of `count` images, at least 10 and at most as many as there are training images.
   // The Frechet distance is against all test images (10,000 at most), the other figures against
   // `count` of them. The seed chooses the images.
-  Evaluation(const RunConfig& config, const JudgeOptions& judge, std::int64_t count,
-             std::uint64_t seed);
+  Evaluation(const RunConfig& config, const FeatureClassifierOptions& classifier,
+             std::int64_t count, std::uint64_t seed);
 
   std::int64_t count() const { return count_; }
   // The classes that samples are to have: those of the training images behind the floor. Empty
   // without classes.
   const std::vector<std::int64_t>& labels() const { return labels_; }
   // images (count, H, W, C) of these classes.
-  Figures measure(const Tensor& images) const;
-  const Figures& floor() const { return floor_; }
+  SampleMetrics measure(const Tensor& images) const;
+  const SampleMetrics& floor() const { return floor_; }
 
-  const std::string& judge_file() const { return judge_.file; }
-  std::optional<double> judge_accuracy() const { return judge_accuracy_; }  // on test images
+  const std::string& classifier_file() const { return classifier_.file; }
+  std::optional<double> classifier_accuracy() const {
+    return classifier_accuracy_;
+  }  // on test images
 
   // The nearest training image of each image, by the Euclidean distance of their pixels; and of
   // `count` test images, which no model can have memorised.
@@ -53,18 +56,18 @@ class Evaluation {
   std::optional<double> bits_per_dimension(const Model& model, Device device, Split split) const;
 
  private:
-  Figures measure(const Judgement& seen) const;
+  SampleMetrics measure(const Classification& seen) const;
   std::vector<std::int64_t> chosen(const Dataset& data, std::int64_t count) const;
 
   RunConfig config_;
   std::unique_ptr<Dataset> train_, test_;
-  Judge judge_;
+  FeatureClassifier classifier_;
   std::int64_t count_;
   std::uint64_t seed_;
   std::vector<std::int64_t> labels_;
   Tensor test_features_, matched_features_;  // of all test images; of as many as samples
-  std::optional<double> judge_accuracy_;
-  Figures floor_;
+  std::optional<double> classifier_accuracy_;
+  SampleMetrics floor_;
 };
 
 }  // namespace ebb::apps

@@ -15,8 +15,8 @@ using Json = nlohmann::json;
 // One point of a curve, and its line on stdout.
 Json row(const Evaluation& evaluation, const Model& model, const RunConfig& config,
          const SampleRequest& request, Json where) {
-  const Figures figures = evaluation.measure(draw_for(evaluation, model, config, request));
-  where.update(to_json(figures));
+  const SampleMetrics metrics = evaluation.measure(draw_for(evaluation, model, config, request));
+  where.update(to_json(metrics));
   print("{}\n", where.dump());
   flush_out();
   return where;
@@ -125,12 +125,12 @@ std::vector<Plot> plots(const SweepOptions& options, const std::vector<Json>& ro
 
 }  // namespace
 
-Json to_json(const Figures& figures) {
-  Json json{{"frechet_distance", figures.frechet_distance},
-            {"kernel_distance", figures.kernel_distance},
-            {"precision", figures.precision},
-            {"recall", figures.recall}};
-  if (figures.accuracy) json["accuracy"] = *figures.accuracy;
+Json to_json(const SampleMetrics& metrics) {
+  Json json{{"frechet_distance", metrics.frechet_distance},
+            {"kernel_distance", metrics.kernel_distance},
+            {"precision", metrics.precision},
+            {"recall", metrics.recall}};
+  if (metrics.accuracy) json["accuracy"] = *metrics.accuracy;
   return json;
 }
 

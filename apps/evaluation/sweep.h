@@ -15,7 +15,7 @@ struct SweepOptions {
   std::vector<std::string> samplers{"ddim", "dpmpp_2m", "unipc", "heun", "euler_a", "ddpm"};
 };
 
-nlohmann::json to_json(const Figures& figures);
+nlohmann::json to_json(const SampleMetrics& metrics);
 
 // evaluation.count() samples of its classes, under a line of progress.
 Tensor draw_for(const Evaluation& evaluation, const Model& model, const RunConfig& config,

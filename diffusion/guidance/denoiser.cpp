@@ -43,7 +43,7 @@ Denoiser make_denoiser(Predictor model, Prediction prediction, const DenoiserOpt
       estimate.variance = slice(output, -1, channels, 2 * channels);
       output = slice(output, -1, 0, channels);
     }
-    const Ends ends = ends_of(prediction, x, output, level);
+    const X0Eps ends = x0_eps_of(prediction, x, output, level);
     estimate.x0 = clip_x0(ends.x0, options.clip);
     const bool moved = options.clip.kind != Clip::Kind::none && options.clip.rederive_epsilon;
     estimate.eps = moved && level.sigma > 0 ? epsilon_of(x, estimate.x0, level) : ends.eps;

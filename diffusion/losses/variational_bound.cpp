@@ -20,7 +20,8 @@ struct PerSample {
 // x0 = a x + b output, from the definitions of prediction.h.
 std::pair<double, double> x0_coefficients(Prediction prediction, const Level& l) {
   const Tensor one = Tensor::ones({1}, DType::float64), zero = Tensor::zeros({1}, DType::float64);
-  return {ends_of(prediction, one, zero, l).x0.item(), ends_of(prediction, zero, one, l).x0.item()};
+  return {x0_eps_of(prediction, one, zero, l).x0.item(),
+          x0_eps_of(prediction, zero, one, l).x0.item()};
 }
 
 PerSample coefficients(const Path& path, Prediction prediction, const Tensor& t) {

@@ -45,10 +45,10 @@ void Classifier::visit(Visitor& v) {
   v("head", head_);
 }
 
-Judgement judge(const Classifier& classifier, const Tensor& images, std::int64_t batch) {
+Classification classify(const Classifier& classifier, const Tensor& images, std::int64_t batch) {
   check(images.rank() == 4 && images.size(0) > 0 && batch > 0,
-        "judge: images of shape {} in batches of {}; at least one image is needed", images.shape(),
-        batch);
+        "classify: images of shape {} in batches of {}; at least one image is needed",
+        images.shape(), batch);
   const NoGrad no_grad;
   std::vector<Tensor> features, logits;
   for (std::int64_t first = 0; first < images.size(0); first += batch) {

@@ -29,11 +29,12 @@ class Classifier {
 };
 
 // What a classifier sees in many images, taken in batches and without a graph.
-struct Judgement {
+struct Classification {
   Tensor features;  // (N, feature_count)
   Tensor logits;    // (N, classes)
 };
-Judgement judge(const Classifier& classifier, const Tensor& images, std::int64_t batch = 256);
+Classification classify(const Classifier& classifier, const Tensor& images,
+                        std::int64_t batch = 256);
 
 // Mean cross-entropy; `flip` mirrors half of the images left to right. `classifier` must outlive
 // the result.

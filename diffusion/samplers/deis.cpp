@@ -47,23 +47,23 @@ double primitive(std::vector<double> p, double u) {
 Tensor deis(const Sampling& s, Tensor x, const DeisOptions& options) {
   check(options.order >= 1 && options.order <= 4, "deis: order {}; from 1 to 4 are possible",
         options.order);
-  std::vector<Known> known;  // latest first
+  std::vector<HistoryEntry> history;  // latest first
   for (std::int64_t i = leave_pure_noise(s, x); i < s.steps(); ++i) {
     const Level &from = s.grid[i], &to = s.grid[i + 1];
     const Estimate e = s.denoiser(x, from);
     const double here = std::log(from.ratio());
-    remember(known, here, e.eps, options.order);
-    std::size_t order = known.size();
+    push_history(history, here, e.eps, options.order);
+    std::size_t order = history.size();
     if (options.lower_order_final) order = std::min(order, static_cast<std::size_t>(s.steps() - i));
 
     // u = log(s / s_here): the integral of L_j ds is s_here times that of L_j(u) e^u du.
     std::vector<double> nodes;
-    for (std::size_t j = 0; j < order; ++j) nodes.push_back(known[j].at - here);
+    for (std::size_t j = 0; j < order; ++j) nodes.push_back(history[j].at - here);
     const double end = std::log(to.ratio()) - here;
     x = x * (to.alpha / from.alpha);
     for (std::size_t j = 0; j < nodes.size(); ++j) {
       const std::vector<double> p = lagrange(nodes, j);
-      add_(x, known[j].value, to.alpha * from.ratio() * (primitive(p, end) - primitive(p, 0)));
+      add_(x, history[j].value, to.alpha * from.ratio() * (primitive(p, end) - primitive(p, 0)));
     }
     s.observe(i, x, e.x0);
   }

@@ -21,15 +21,15 @@ Weights weights(double k, DpmVariant variant, bool third_order) {
 }
 
 // Newton's differences through the latest predictions (latest first), scaled to u.
-std::vector<Tensor> derivatives(const std::vector<Known>& known, double h, int order) {
-  if (order == 1) return {known[0].value};
-  const double r0 = (known[0].at - known[1].at) / h;
-  const Tensor slope = axpby(1 / r0, known[0].value, -1 / r0, known[1].value);
-  if (order == 2) return {known[0].value, slope};
-  const double r1 = (known[1].at - known[2].at) / h;
-  const Tensor before = axpby(1 / r1, known[1].value, -1 / r1, known[2].value);
+std::vector<Tensor> derivatives(const std::vector<HistoryEntry>& history, double h, int order) {
+  if (order == 1) return {history[0].value};
+  const double r0 = (history[0].at - history[1].at) / h;
+  const Tensor slope = axpby(1 / r0, history[0].value, -1 / r0, history[1].value);
+  if (order == 2) return {history[0].value, slope};
+  const double r1 = (history[1].at - history[2].at) / h;
+  const Tensor before = axpby(1 / r1, history[1].value, -1 / r1, history[2].value);
   const Tensor bend = (slope - before) * (1 / (r0 + r1));
-  return {known[0].value, axpby(1, slope, r0, bend), bend};
+  return {history[0].value, axpby(1, slope, r0, bend), bend};
 }
 
 Tensor advance(const Tensor& x, const Level& from, const Level& to, const std::vector<Tensor>& d,
@@ -49,18 +49,18 @@ Tensor advance(const Tensor& x, const Level& from, const Level& to, const std::v
 Tensor dpm_solver_multistep(const Sampling& s, Tensor x, const DpmOptions& options) {
   check(options.order >= 1 && options.order <= 3, "dpm_solver: order {}; from 1 to 3 are possible",
         options.order);
-  std::vector<Known> known;  // latest first
+  std::vector<HistoryEntry> history;  // latest first
   for (std::int64_t i = leave_pure_noise(s, x); i < s.steps(); ++i) {
     const Level &from = s.grid[i], &to = s.grid[i + 1];
     const Estimate e = s.denoiser(x, from);
     const double h = to.lambda() - from.lambda();
-    remember(known, from.lambda(), e.x0, options.order);
+    push_history(history, from.lambda(), e.x0, options.order);
 
-    std::int64_t order = static_cast<std::int64_t>(known.size());
+    std::int64_t order = static_cast<std::int64_t>(history.size());
     if (options.lower_order_final) order = std::min(order, s.steps() - i);
     if (!std::isfinite(h) || h == 0) order = 1;
     const double k = options.stochastic ? 2 * h : h;
-    x = advance(x, from, to, derivatives(known, h, static_cast<int>(order)), k, options.variant);
+    x = advance(x, from, to, derivatives(history, h, static_cast<int>(order)), k, options.variant);
     if (options.stochastic && to.sigma > 0)
       add_(x, s.draw("dpm_solver", x, i), to.sigma * std::sqrt(std::max(0.0, -std::expm1(-k))));
     s.observe(i, x, e.x0);
@@ -71,20 +71,20 @@ Tensor dpm_solver_multistep(const Sampling& s, Tensor x, const DpmOptions& optio
 Tensor dpm_solver_singlestep(const Sampling& s, Tensor x, DpmVariant variant) {
   const std::int64_t first = leave_pure_noise(s, x);
   Tensor start;  // x at the first level of the pair
-  std::vector<Known> known;
+  std::vector<HistoryEntry> history;
   for (std::int64_t i = first; i < s.steps(); ++i) {
     const Level &from = s.grid[i], &to = s.grid[i + 1];
     const Estimate e = s.denoiser(x, from);
     const bool second = (i - first) % 2 == 1;
-    if (second && to.sigma > 0 && from.lambda() != known[0].at) {
+    if (second && to.sigma > 0 && from.lambda() != history[0].at) {
       // x_0 at the pair's first level and its slope towards the second.
-      const double h = to.lambda() - known[0].at;
-      const double r = (from.lambda() - known[0].at) / h;
-      const Tensor slope = axpby(1 / r, e.x0, -1 / r, known[0].value);
-      x = advance(start, s.grid[i - 1], to, {known[0].value, slope}, h, variant);
+      const double h = to.lambda() - history[0].at;
+      const double r = (from.lambda() - history[0].at) / h;
+      const Tensor slope = axpby(1 / r, e.x0, -1 / r, history[0].value);
+      x = advance(start, s.grid[i - 1], to, {history[0].value, slope}, h, variant);
     } else {
       start = x;
-      known = {{from.lambda(), e.x0}};
+      history = {{from.lambda(), e.x0}};
       x = advance(x, from, to, {e.x0}, to.lambda() - from.lambda(), variant);
     }
     s.observe(i, x, e.x0);

@@ -26,17 +26,17 @@ std::vector<double> lms_coefficients(const std::vector<double>& nodes, double fr
 
 Tensor lms(const Sampling& s, Tensor x, int order) {
   check(order >= 1 && order <= 4, "lms: order {}; from 1 to 4 are possible", order);
-  std::vector<Known> known;
+  std::vector<HistoryEntry> history;
   for (std::int64_t i = leave_pure_noise(s, x); i < s.steps(); ++i) {
     const Level &from = s.grid[i], &to = s.grid[i + 1];
     const Estimate e = s.denoiser(x, from);
-    remember(known, from.ratio(), e.eps, order);
+    push_history(history, from.ratio(), e.eps, order);
 
     std::vector<double> nodes;
-    for (const Known& k : known) nodes.push_back(k.at);
+    for (const HistoryEntry& k : history) nodes.push_back(k.at);
     const std::vector<double> c = lms_coefficients(nodes, from.ratio(), to.ratio());
     x = x * (to.alpha / from.alpha);
-    for (std::size_t j = 0; j < c.size(); ++j) add_(x, known[j].value, to.alpha * c[j]);
+    for (std::size_t j = 0; j < c.size(); ++j) add_(x, history[j].value, to.alpha * c[j]);
     s.observe(i, x, e.x0);
   }
   return x;

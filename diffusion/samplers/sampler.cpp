@@ -71,10 +71,10 @@ std::int64_t leave_pure_noise(const Sampling& s, Tensor& x, double largest_fall)
   return i;
 }
 
-void remember(std::vector<Known>& known, double at, const Tensor& value, int order) {
-  std::erase_if(known, [&](const Known& k) { return k.at == at; });
-  known.insert(known.begin(), {at, value});
-  if (known.size() > static_cast<std::size_t>(order)) known.pop_back();
+void push_history(std::vector<HistoryEntry>& history, double at, const Tensor& value, int order) {
+  std::erase_if(history, [&](const HistoryEntry& k) { return k.at == at; });
+  history.insert(history.begin(), {at, value});
+  if (history.size() > static_cast<std::size_t>(order)) history.pop_back();
 }
 
 }  // namespace ebb

@@ -69,12 +69,12 @@ std::int64_t leave_pure_noise(const Sampling& s, Tensor& x,
 
 // What a multistep sampler knows: predictions (of x_0 or eps) and the place, lambda or s, where
 // each was made.
-struct Known {
+struct HistoryEntry {
   double at;
   Tensor value;
 };
-// Puts one in front of `known`, which is latest first and keeps `order` of them. A place visited
-// again replaces what was known there.
-void remember(std::vector<Known>& known, double at, const Tensor& value, int order);
+// Puts one in front of `history`, which is latest first and keeps `order` of them. A place visited
+// again replaces what the history has there.
+void push_history(std::vector<HistoryEntry>& history, double at, const Tensor& value, int order);
 
 }  // namespace ebb

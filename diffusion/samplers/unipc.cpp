@@ -44,19 +44,19 @@ std::vector<double> right_side(double hh, double B, std::size_t n) {
   return b;
 }
 
-// One step from x at known[0] to `to`. With `there`, the prediction made at `to`, it is the
+// One step from x at history[0] to `to`. With `there`, the prediction made at `to`, it is the
 // corrector, else the predictor.
 Tensor unified_step(const Tensor& x, const Level& from, const Level& to,
-                    const std::vector<Known>& known, std::size_t order, const Tensor* there,
-                    bool bh2) {
+                    const std::vector<HistoryEntry>& history, std::size_t order,
+                    const Tensor* there, bool bh2) {
   const double h = to.lambda() - from.lambda(), hh = -h;
   const double B = bh2 ? std::expm1(hh) : hh;
-  Tensor next = axpby(to.sigma / from.sigma, x, -to.alpha * std::expm1(hh), known[0].value);
+  Tensor next = axpby(to.sigma / from.sigma, x, -to.alpha * std::expm1(hh), history[0].value);
   std::vector<double> r;
   std::vector<Tensor> values;
   for (std::size_t k = 1; k < order; ++k) {
-    r.push_back((known[k].at - known[0].at) / h);
-    values.push_back(known[k].value);
+    r.push_back((history[k].at - history[0].at) / h);
+    values.push_back(history[k].value);
   }
   if (there) {
     r.push_back(1);
@@ -67,7 +67,7 @@ Tensor unified_step(const Tensor& x, const Level& from, const Level& to,
   const std::vector<double> rho =
       r.size() == 1 ? std::vector<double>{0.5} : solve_vandermonde(r, right_side(hh, B, r.size()));
   for (std::size_t k = 0; k < r.size(); ++k)
-    add_(next, values[k] - known[0].value, -to.alpha * B * rho[k] / r[k]);
+    add_(next, values[k] - history[0].value, -to.alpha * B * rho[k] / r[k]);
   return next;
 }
 
@@ -77,22 +77,22 @@ Tensor unipc(const Sampling& s, Tensor x, const UnipcOptions& options) {
   check(options.order >= 1 && options.order <= 3, "unipc: order {}; from 1 to 3 are possible",
         options.order);
   const std::int64_t first = leave_pure_noise(s, x);
-  std::vector<Known> known;  // latest first
-  std::size_t order = 0;     // of the step just made
-  Tensor before;             // x before that step
+  std::vector<HistoryEntry> history;  // latest first
+  std::size_t order = 0;              // of the step just made
+  Tensor before;                      // x before that step
   for (std::int64_t i = first; i < s.steps(); ++i) {
     const Level &from = s.grid[i], &to = s.grid[i + 1];
     const Estimate e = s.denoiser(x, from);
     if (options.corrector && i > first && s.grid[i - 1].lambda() != from.lambda())
-      x = unified_step(before, s.grid[i - 1], from, known, order, &e.x0, options.bh2);
-    remember(known, from.lambda(), e.x0, options.order);
+      x = unified_step(before, s.grid[i - 1], from, history, order, &e.x0, options.bh2);
+    push_history(history, from.lambda(), e.x0, options.order);
 
     before = x;
-    order = known.size();
+    order = history.size();
     if (options.lower_order_final) order = std::min(order, static_cast<std::size_t>(s.steps() - i));
     if (to.sigma == 0) order = 1;
     if (to.lambda() != from.lambda())
-      x = unified_step(x, from, to, known, order, nullptr, options.bh2);
+      x = unified_step(x, from, to, history, order, nullptr, options.bh2);
     s.observe(i, x, e.x0);
   }
   return x;

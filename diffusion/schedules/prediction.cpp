@@ -71,7 +71,7 @@ Prediction parse_prediction(std::string_view name) {
   fail("prediction: '{}' is unknown; one of {}", name, fmt::join(names, ", "));
 }
 
-Ends ends_of(Prediction prediction, const Tensor& x, const Tensor& output, const Level& level) {
+X0Eps x0_eps_of(Prediction prediction, const Tensor& x, const Tensor& output, const Level& level) {
   check(x.shape() == output.shape(), "prediction: x is {} but the model's output is {}", x.shape(),
         output.shape());
   const Mixture m = mixture(prediction, level);
@@ -90,7 +90,7 @@ Ends ends_of(Prediction prediction, const Tensor& x, const Tensor& output, const
   return {solve(m.eps, -level.sigma), solve(-m.x0, level.alpha)};
 }
 
-Tensor output_of(Prediction prediction, const Ends& ends, const Level& level) {
+Tensor output_of(Prediction prediction, const X0Eps& ends, const Level& level) {
   const Mixture m = mixture(prediction, level);
   if (prediction == Prediction::epsilon) return ends.eps;
   if (prediction == Prediction::x0) return ends.x0;
@@ -99,7 +99,7 @@ Tensor output_of(Prediction prediction, const Ends& ends, const Level& level) {
 
 Tensor convert(Prediction from, Prediction to, const Tensor& x, const Tensor& output,
                const Level& level) {
-  return from == to ? output : output_of(to, ends_of(from, x, output, level), level);
+  return from == to ? output : output_of(to, x0_eps_of(from, x, output, level), level);
 }
 
 namespace {

@@ -18,14 +18,14 @@ std::string_view name_of(Prediction prediction);
 Prediction parse_prediction(std::string_view name);  // an unknown name is an Error
 
 // Both ends of x: x = alpha x0 + sigma eps.
-struct Ends {
+struct X0Eps {
   Tensor x0, eps;
 };
 // From a model's output at x. epsilon at alpha = 0 and x0 at sigma = 0 are an Error: there the
 // output says nothing about the other end.
-Ends ends_of(Prediction prediction, const Tensor& x, const Tensor& output, const Level& level);
+X0Eps x0_eps_of(Prediction prediction, const Tensor& x, const Tensor& output, const Level& level);
 // What the model should have said.
-Tensor output_of(Prediction prediction, const Ends& ends, const Level& level);
+Tensor output_of(Prediction prediction, const X0Eps& ends, const Level& level);
 Tensor convert(Prediction from, Prediction to, const Tensor& x, const Tensor& output,
                const Level& level);
 

@@ -62,7 +62,7 @@ struct TimeGridOptions {
   // Spacings of s on a table: the model is told whole times, as by diffusers' solvers: karras the
   // nearest, the others the one below; s stays.
   bool round_times = false;
-  // Ends at the path's least noisy time instead of clean data (diffusers' set_alpha_to_one = false
+  // X0Eps at the path's least noisy time instead of clean data (diffusers' set_alpha_to_one = false
   // and final_sigmas_type = "sigma_min").
   bool end_at_first = false;
 };

@@ -18,7 +18,7 @@
 namespace ebb {
 
 // A tensor seen as (outer, n, inner); n is the dimension worked along.
-struct Along {
+struct AxisView {
   std::int64_t outer, n, inner;
 };
 
@@ -46,9 +46,9 @@ struct Groups {
   }
 };
 
-// Along one side of an image: output i is sum_k weight[k] x[source[k]], k from first[i] up to
+// AxisView one side of an image: output i is sum_k weight[k] x[source[k]], k from first[i] up to
 // first[i + 1].
-struct Taps {
+struct ResizeWeights {
   std::vector<std::int64_t> first{0}, source;
   std::vector<double> weight;
 };
@@ -108,16 +108,17 @@ struct Kernels {
   void (*where)(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& out) = nullptr;
   void (*axpby)(double a, const Tensor& x, double b, const Tensor& y, Tensor& out) = nullptr;
 
-  // Along one dimension.
-  void (*reduce)(Reduction reduction, const Tensor& x, const Along& along, Tensor& out) = nullptr;
-  void (*argmax)(const Tensor& x, const Along& along, Tensor& out) = nullptr;
-  void (*scan)(Scan scan, const Tensor& x, const Along& along, Tensor& out) = nullptr;
-  void (*cumprod_backward)(const Tensor& grad, const Tensor& x, const Tensor& y, const Along& along,
-                           Tensor& out) = nullptr;
-  void (*softmax)(bool logarithm, const Tensor& x, const Along& along, Tensor& out) = nullptr;
-  void (*softmax_backward)(bool logarithm, const Tensor& grad, const Tensor& y, const Along& along,
-                           Tensor& out) = nullptr;
-  void (*sort)(const Tensor& x, const Along& along, Tensor& out) = nullptr;
+  // AxisView one dimension.
+  void (*reduce)(Reduction reduction, const Tensor& x, const AxisView& along,
+                 Tensor& out) = nullptr;
+  void (*argmax)(const Tensor& x, const AxisView& along, Tensor& out) = nullptr;
+  void (*scan)(Scan scan, const Tensor& x, const AxisView& along, Tensor& out) = nullptr;
+  void (*cumprod_backward)(const Tensor& grad, const Tensor& x, const Tensor& y,
+                           const AxisView& along, Tensor& out) = nullptr;
+  void (*softmax)(bool logarithm, const Tensor& x, const AxisView& along, Tensor& out) = nullptr;
+  void (*softmax_backward)(bool logarithm, const Tensor& grad, const Tensor& y,
+                           const AxisView& along, Tensor& out) = nullptr;
+  void (*sort)(const Tensor& x, const AxisView& along, Tensor& out) = nullptr;
 
   // An Error that names `operation` where an element of `index` is outside [0, n). A device that
   // works behind the host's back may throw at its next download instead.
@@ -128,10 +129,10 @@ struct Kernels {
                     const Shape& walk) = nullptr;
   // x (outer, n, inner), out (outer, k, inner), index addressed by `at` over out's sizes, its
   // values in [0, n): out[o, j, i] = x[o, index[o, j, i], i]. The adjoint adds into x.
-  void (*gather)(const Tensor& x, const Along& along, const Tensor& index, const View& at,
+  void (*gather)(const Tensor& x, const AxisView& along, const Tensor& index, const View& at,
                  Tensor& out) = nullptr;
-  void (*scatter_add)(const Tensor& grad, const Along& along, const Tensor& index, const View& at,
-                      Tensor& x) = nullptr;
+  void (*scatter_add)(const Tensor& grad, const AxisView& along, const Tensor& index,
+                      const View& at, Tensor& x) = nullptr;
 
   // Products of matrices. bmm: a and b of rank 3.
   void (*bmm)(const Tensor& a, const Tensor& b, bool trans_a, bool trans_b, Tensor& out) = nullptr;
@@ -159,7 +160,8 @@ struct Kernels {
   void (*max_pool2d)(const Tensor& x, const Pool2dOptions& options, Tensor& out) = nullptr;
   void (*max_pool2d_backward)(const Tensor& grad, const Tensor& x, const Pool2dOptions& options,
                               Tensor& dx) = nullptr;  // dx starts as zeros
-  void (*resample)(const Tensor& x, const Taps& rows, const Taps& columns, Tensor& out) = nullptr;
+  void (*resample)(const Tensor& x, const ResizeWeights& rows, const ResizeWeights& columns,
+                   Tensor& out) = nullptr;
 
   // Convolutions: y from x; dx from dy, plus bias and activation (as a transposed convolution has
   // them); dw, and db where it is defined.

@@ -14,8 +14,8 @@ void check_index(std::string_view operation, const Tensor& index, std::int64_t n
 
 namespace {
 
-Along along_dim(const Shape& shape, std::int64_t dim) {
-  Along along{1, shape[dim], 1};
+AxisView along_dim(const Shape& shape, std::int64_t dim) {
+  AxisView along{1, shape[dim], 1};
   for (std::int64_t d = 0; d < shape.rank(); ++d)
     if (d != dim) (d < dim ? along.outer : along.inner) *= shape[d];
   return along;
@@ -32,7 +32,7 @@ Shape reach(std::string_view operation, const Shape& x, const Shape& index, std:
 }
 
 View gather_view(const Shape& index, std::int64_t dim) {
-  const Along along = along_dim(index, dim);
+  const AxisView along = along_dim(index, dim);
   return {0, {along.n * along.inner, along.inner, 1}};
 }
 

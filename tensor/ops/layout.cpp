@@ -81,7 +81,7 @@ Tensor repeat_interleave(const Tensor& x, std::int64_t repeats, std::int64_t dim
         "repeat_interleave: {} repeats of size {} are more than memory can address", repeats,
         shape[dim]);
   shape.set(dim, shape[dim] * repeats);
-  Along parts{1, x.size(dim), 1};
+  AxisView parts{1, x.size(dim), 1};
   for (std::int64_t d = 0; d < x.rank(); ++d)
     if (d != dim) (d < dim ? parts.outer : parts.inner) *= x.size(d);
   return broadcast_to(x.reshape(Shape{parts.outer, parts.n, 1, parts.inner}),

@@ -43,8 +43,8 @@ Pooling pooling(std::string_view operation, const Shape& x, Pool2dOptions option
 Shape resized(const Shape& x, const Pair& size) { return {x[0], size[0], size[1], x[3]}; }
 
 // The taps of the adjoint: what output i takes from source j, output j gives to source i.
-Taps transposed(const Taps& taps, std::int64_t sources) {
-  Taps result;
+ResizeWeights transposed(const ResizeWeights& taps, std::int64_t sources) {
+  ResizeWeights result;
   const std::size_t outputs = taps.first.size() - 1;
   std::vector<std::vector<std::pair<std::int64_t, double>>> rows(static_cast<std::size_t>(sources));
   for (std::size_t i = 0; i < outputs; ++i)
@@ -62,15 +62,17 @@ Taps transposed(const Taps& taps, std::int64_t sources) {
   return result;
 }
 
-void add_tap(Taps& taps, std::int64_t source, double weight) {
+void add_tap(ResizeWeights& taps, std::int64_t source, double weight) {
   taps.source.push_back(source);
   taps.weight.push_back(weight);
 }
 
-void end_output(Taps& taps) { taps.first.push_back(static_cast<std::int64_t>(taps.source.size())); }
+void end_output(ResizeWeights& taps) {
+  taps.first.push_back(static_cast<std::int64_t>(taps.source.size()));
+}
 
-Taps average_taps(const Pooling& pool, std::size_t side, std::int64_t n) {
-  Taps taps;
+ResizeWeights average_taps(const Pooling& pool, std::size_t side, std::int64_t n) {
+  ResizeWeights taps;
   const std::int64_t k = pool.options.kernel[side];
   for (std::int64_t i = 0; i < pool.size[side]; ++i) {
     const std::int64_t start = i * pool.options.stride[side] - pool.options.padding[side];
@@ -82,8 +84,8 @@ Taps average_taps(const Pooling& pool, std::size_t side, std::int64_t n) {
 }
 
 // As PyTorch chooses them: nearest rounds down in float32; bilinear puts pixels' centres at halves.
-Taps interpolation_taps(std::int64_t n, std::int64_t outputs, Interpolation mode) {
-  Taps taps;
+ResizeWeights interpolation_taps(std::int64_t n, std::int64_t outputs, Interpolation mode) {
+  ResizeWeights taps;
   const double scale = static_cast<double>(n) / static_cast<double>(outputs);
   for (std::int64_t i = 0; i < outputs; ++i) {
     if (mode == Interpolation::nearest) {
@@ -105,8 +107,8 @@ Taps interpolation_taps(std::int64_t n, std::int64_t outputs, Interpolation mode
   return taps;
 }
 
-Tensor resample(std::string_view operation, const Tensor& x, const Taps& rows, const Taps& columns,
-                const Shape& shape) {
+Tensor resample(std::string_view operation, const Tensor& x, const ResizeWeights& rows,
+                const ResizeWeights& columns, const Shape& shape) {
   Tensor out = Tensor::empty(shape, x.dtype(), x.device());
   use(operation, x.device(), kernels(x.device()).resample)(x, rows, columns, out);
   return out;

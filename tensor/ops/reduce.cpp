@@ -39,7 +39,7 @@ Shape shape_of(const Shape& shape, const Mask& mask, bool keepdim) {
   return Shape(sizes);
 }
 
-Along along_dims(const Shape& shape, std::int64_t first, std::int64_t last) {
+AxisView along_dims(const Shape& shape, std::int64_t first, std::int64_t last) {
   std::array<std::uint64_t, 3> sizes{1, 1, 1};  // beside a size of 0 they may wrap around
   for (std::int64_t d = 0; d < shape.rank(); ++d)
     sizes[d < first ? 0 : d < last ? 1 : 2] *= static_cast<std::uint64_t>(shape[d]);
@@ -47,7 +47,7 @@ Along along_dims(const Shape& shape, std::int64_t first, std::int64_t last) {
   return {size(0), size(1), size(2)};
 }
 
-Along along_dim(std::string_view operation, const Tensor& x, std::int64_t& dim) {
+AxisView along_dim(std::string_view operation, const Tensor& x, std::int64_t& dim) {
   check_defined(operation, x);
   dim = named_dim(operation, dim, x.rank());
   return along_dims(x.shape(), dim, dim + 1);
@@ -63,7 +63,7 @@ Tensor reduce(std::string_view operation, Reduction reduction, const Tensor& x, 
     if (!mask[end - 1]) continue;
     std::int64_t begin = end - 1;
     while (begin > 0 && mask[begin - 1]) --begin;
-    const Along along = along_dims(result.shape(), begin, end);
+    const AxisView along = along_dims(result.shape(), begin, end);
     check(reduction == Reduction::sum || along.n > 0,
           "{}: shape {} has no elements to choose from along the dimensions asked for", operation,
           x.shape());
@@ -128,7 +128,7 @@ Tensor amin(const Tensor& x, const Dims& dims, bool keepdim) {
 }
 
 Tensor argmax(const Tensor& x, std::int64_t dim) {
-  const Along along = along_dim("argmax", x, dim);
+  const AxisView along = along_dim("argmax", x, dim);
   check(along.n > 0, "argmax: shape {} has no elements to choose from along dimension {}",
         x.shape(), dim);
   const Shape shape = x.rank() == 0 ? x.shape() : x.shape().without(dim);
@@ -152,7 +152,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
 namespace {
 
 Tensor scan(std::string_view operation, Scan kind, const Tensor& x, std::int64_t dim) {
-  const Along along = along_dim(operation, x, dim);
+  const AxisView along = along_dim(operation, x, dim);
   Tensor out = empty_like(x);
   use(operation, x.device(), kernels(x.device()).scan)(kind, x, along, out);
   return out;
@@ -160,7 +160,7 @@ Tensor scan(std::string_view operation, Scan kind, const Tensor& x, std::int64_t
 
 Tensor softmax(std::string_view operation, bool logarithm, const Tensor& x, std::int64_t dim) {
   check_floating(operation, x);
-  const Along along = along_dim(operation, x, dim);
+  const AxisView along = along_dim(operation, x, dim);
   Tensor out = empty_like(x);
   use(operation, x.device(), kernels(x.device()).softmax)(logarithm, x, along, out);
   return out;
@@ -171,7 +171,7 @@ Tensor softmax_backward(std::string_view operation, bool logarithm, const Tensor
   common_operands(operation, {&grad, &y});
   check_floating(operation, y);
   check_same_shape(operation, grad, y);
-  const Along along = along_dim(operation, y, dim);
+  const AxisView along = along_dim(operation, y, dim);
   Tensor out = empty_like(y);
   use(operation, y.device(), kernels(y.device()).softmax_backward)(logarithm, grad, y, along, out);
   return out;
@@ -188,7 +188,7 @@ Tensor cumprod_backward(const Tensor& grad, const Tensor& x, const Tensor& y, st
   check_floating("cumprod_backward", x);
   check_same_shape("cumprod_backward", grad, x);
   check_same_shape("cumprod_backward", y, x);
-  const Along along = along_dim("cumprod_backward", x, dim);
+  const AxisView along = along_dim("cumprod_backward", x, dim);
   Tensor out = empty_like(x);
   use("cumprod_backward", x.device(), kernels(x.device()).cumprod_backward)(grad, x, y, along, out);
   return out;

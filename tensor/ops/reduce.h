@@ -41,7 +41,7 @@ Tensor log_softmax(const Tensor& x, std::int64_t dim);
 Tensor softmax_backward(const Tensor& grad, const Tensor& y, std::int64_t dim);
 Tensor log_softmax_backward(const Tensor& grad, const Tensor& y, std::int64_t dim);
 
-// Along `dim`: ascending values; the q-quantile by linear interpolation (as NumPy and PyTorch),
+// AxisView `dim`: ascending values; the q-quantile by linear interpolation (as NumPy and PyTorch),
 // q in [0, 1].
 Tensor sort(const Tensor& x, std::int64_t dim);
 Tensor quantile(const Tensor& x, double q, std::int64_t dim, bool keepdim = false);

@@ -14,7 +14,7 @@ void copy_view(const Tensor& x, const View& from, Tensor& out, const View& to, c
 
 // Calls body(place in x, place in out) for the elements of out (outer, k, inner).
 template <class Body>
-void chosen(const Along& along, const Tensor& index, const View& at, std::int64_t numel,
+void chosen(const AxisView& along, const Tensor& index, const View& at, std::int64_t numel,
             const Body& body) {
   if (numel == 0) return;
   const Shape shape{along.outer, numel / (along.outer * along.inner), along.inner};
@@ -24,7 +24,8 @@ void chosen(const Along& along, const Tensor& index, const View& at, std::int64_
   }
 }
 
-void gather(const Tensor& x, const Along& along, const Tensor& index, const View& at, Tensor& out) {
+void gather(const Tensor& x, const AxisView& along, const Tensor& index, const View& at,
+            Tensor& out) {
   dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     chosen(along, index, at, out.numel(),
@@ -32,7 +33,7 @@ void gather(const Tensor& x, const Along& along, const Tensor& index, const View
   });
 }
 
-void scatter_add(const Tensor& grad, const Along& along, const Tensor& index, const View& at,
+void scatter_add(const Tensor& grad, const AxisView& along, const Tensor& index, const View& at,
                  Tensor& x) {
   dispatch_all(grad.dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -17,17 +17,18 @@ struct Window {
   }
 };
 
-void resample(const Tensor& x, const Taps& rows, const Taps& columns, Tensor& out) {
+void resample(const Tensor& x, const ResizeWeights& rows, const ResizeWeights& columns,
+              Tensor& out) {
   const std::int64_t height = out.size(1), width = out.size(2), channels = out.size(3);
   dispatch_floating("resample", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* to = output<T>(out);
-    // Calls body(source, weight) for the taps of output i.
-    const auto for_taps = [](const Taps& taps, std::int64_t i, const auto& body) {
+    // Calls body(source, weight) for the weights of output i.
+    const auto for_taps = [](const ResizeWeights& weights, std::int64_t i, const auto& body) {
       const auto at = static_cast<std::size_t>(i);
-      for (auto k = static_cast<std::size_t>(taps.first[at]);
-           k < static_cast<std::size_t>(taps.first[at + 1]); ++k)
-        body(taps.source[k], taps.weight[k]);
+      for (auto k = static_cast<std::size_t>(weights.first[at]);
+           k < static_cast<std::size_t>(weights.first[at + 1]); ++k)
+        body(weights.source[k], weights.weight[k]);
     };
     for (std::int64_t n = 0; n < out.size(0); ++n)
       for (std::int64_t h = 0; h < height; ++h)

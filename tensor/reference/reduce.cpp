@@ -1,4 +1,4 @@
-// Along one dimension of a tensor seen as (outer, n, inner): column i is the n elements `inner`
+// AxisView one dimension of a tensor seen as (outer, n, inner): column i is the n elements `inner`
 // apart from first_of(i) on.
 #include <ebb/tensor/reference/reference.h>
 #include <ebb/tensor/scalar_math.h>
@@ -11,7 +11,7 @@ namespace ebb::reference {
 
 namespace {
 
-std::int64_t first_of(std::int64_t column, const Along& along) {
+std::int64_t first_of(std::int64_t column, const AxisView& along) {
   return column / along.inner * along.n * along.inner + column % along.inner;
 }
 
@@ -30,7 +30,7 @@ T extreme(bool largest, const T* x, std::int64_t n, std::int64_t step) {
   return best;
 }
 
-void reduce(Reduction reduction, const Tensor& x, const Along& along, Tensor& out) {
+void reduce(Reduction reduction, const Tensor& x, const AxisView& along, Tensor& out) {
   dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     for (std::int64_t i = 0; i < out.numel(); ++i) {
@@ -47,7 +47,7 @@ void reduce(Reduction reduction, const Tensor& x, const Along& along, Tensor& ou
   });
 }
 
-void softmax(bool logarithm, const Tensor& x, const Along& along, Tensor& out) {
+void softmax(bool logarithm, const Tensor& x, const AxisView& along, Tensor& out) {
   const std::int64_t n = along.n, step = along.inner;
   dispatch_floating("softmax", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -65,7 +65,7 @@ void softmax(bool logarithm, const Tensor& x, const Along& along, Tensor& out) {
   });
 }
 
-void softmax_backward(bool logarithm, const Tensor& grad, const Tensor& y, const Along& along,
+void softmax_backward(bool logarithm, const Tensor& grad, const Tensor& y, const AxisView& along,
                       Tensor& out) {
   const std::int64_t n = along.n, step = along.inner;
   dispatch_floating("softmax_backward", y.dtype(), [&](auto zero) {
@@ -87,7 +87,7 @@ void softmax_backward(bool logarithm, const Tensor& grad, const Tensor& y, const
 }  // namespace
 
 // The first NaN, if there is one, counts as the largest.
-void argmax(const Tensor& x, const Along& along, std::int64_t begin, std::int64_t end,
+void argmax(const Tensor& x, const AxisView& along, std::int64_t begin, std::int64_t end,
             Tensor& out) {
   const std::int64_t n = along.n, step = along.inner;
   dispatch_all(x.dtype(), [&](auto zero) {
@@ -104,7 +104,7 @@ void argmax(const Tensor& x, const Along& along, std::int64_t begin, std::int64_
   });
 }
 
-void scan(Scan kind, const Tensor& x, const Along& along, std::int64_t begin, std::int64_t end,
+void scan(Scan kind, const Tensor& x, const AxisView& along, std::int64_t begin, std::int64_t end,
           Tensor& out) {
   const std::int64_t n = along.n, step = along.inner;
   dispatch_all(x.dtype(), [&](auto zero) {
@@ -125,7 +125,7 @@ void scan(Scan kind, const Tensor& x, const Along& along, std::int64_t begin, st
 // dx_k = sum_{i >= k} g_i prod_{j <= i, j != k} x_j. Before the first zero, at z, that product is
 // y_i / x_k, and nothing from z on counts; at z the products go on without x_z; behind it all are
 // zero.
-void cumprod_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Along& along,
+void cumprod_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const AxisView& along,
                       std::int64_t begin, std::int64_t end, Tensor& out) {
   const std::int64_t n = along.n, step = along.inner;
   dispatch_floating("cumprod_backward", x.dtype(), [&](auto zero) {
@@ -155,7 +155,8 @@ void cumprod_backward(const Tensor& grad, const Tensor& x, const Tensor& y, cons
 }
 
 // Of contiguous columns; a NaN counts as larger than everything. Stable, for 0 and -0.
-void sort(const Tensor& x, const Along& along, std::int64_t begin, std::int64_t end, Tensor& out) {
+void sort(const Tensor& x, const AxisView& along, std::int64_t begin, std::int64_t end,
+          Tensor& out) {
   const std::int64_t n = along.n;
   dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -171,17 +172,17 @@ void add_reduce_kernels(Kernels& table) {
   table.reduce = reduce;
   table.softmax = softmax;
   table.softmax_backward = softmax_backward;
-  table.argmax = [](const Tensor& x, const Along& along, Tensor& out) {
+  table.argmax = [](const Tensor& x, const AxisView& along, Tensor& out) {
     argmax(x, along, 0, out.numel(), out);
   };
-  table.scan = [](Scan kind, const Tensor& x, const Along& along, Tensor& out) {
+  table.scan = [](Scan kind, const Tensor& x, const AxisView& along, Tensor& out) {
     scan(kind, x, along, 0, along.outer * along.inner, out);
   };
   table.cumprod_backward = [](const Tensor& grad, const Tensor& x, const Tensor& y,
-                              const Along& along, Tensor& out) {
+                              const AxisView& along, Tensor& out) {
     cumprod_backward(grad, x, y, along, 0, along.outer * along.inner, out);
   };
-  table.sort = [](const Tensor& x, const Along& along, Tensor& out) {
+  table.sort = [](const Tensor& x, const AxisView& along, Tensor& out) {
     sort(x, along, 0, along.outer, out);
   };
 }

@@ -22,12 +22,14 @@ void add_optim_kernels(Kernels& table);
 // Entries of the table that other devices have too, fall back on or cut in pieces. Columns, rows
 // and images [begin, end) of the result are written.
 void check_index(std::string_view operation, const Tensor& index, std::int64_t n);
-void scan(Scan kind, const Tensor& x, const Along& along, std::int64_t begin, std::int64_t end,
+void scan(Scan kind, const Tensor& x, const AxisView& along, std::int64_t begin, std::int64_t end,
           Tensor& out);
-void cumprod_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const Along& along,
+void cumprod_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const AxisView& along,
                       std::int64_t begin, std::int64_t end, Tensor& out);
-void sort(const Tensor& x, const Along& along, std::int64_t begin, std::int64_t end, Tensor& out);
-void argmax(const Tensor& x, const Along& along, std::int64_t begin, std::int64_t end, Tensor& out);
+void sort(const Tensor& x, const AxisView& along, std::int64_t begin, std::int64_t end,
+          Tensor& out);
+void argmax(const Tensor& x, const AxisView& along, std::int64_t begin, std::int64_t end,
+            Tensor& out);
 void max_pool2d(const Tensor& x, const Pool2dOptions& options, std::int64_t begin, std::int64_t end,
                 Tensor& out);
 void max_pool2d_backward(const Tensor& grad, const Tensor& x, const Pool2dOptions& options,

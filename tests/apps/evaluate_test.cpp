@@ -46,12 +46,18 @@ nlohmann::json read_json(const std::string& path) {
 }
 
 Outcome evaluate_run(const std::string& out, const std::vector<std::string>& more = {}) {
-  std::vector<std::string> arguments{"evaluate",      evaluated_run().path,
-                                     "--cache",       evaluated_run().cache,
-                                     "--count",       "40",
-                                     "--judge-steps", "20",
-                                     "--steps",       "3",
-                                     "--out",         out};
+  std::vector<std::string> arguments{"evaluate",
+                                     evaluated_run().path,
+                                     "--cache",
+                                     evaluated_run().cache,
+                                     "--count",
+                                     "40",
+                                     "--classifier-steps",
+                                     "20",
+                                     "--steps",
+                                     "3",
+                                     "--out",
+                                     out};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return run_program(arguments);
 }
@@ -67,16 +73,16 @@ apps::RunConfig shapes_config() {
 TEST_SUITE_BEGIN("apps evaluate");
 
 TEST_CASE("evaluation: real images reach the floor, noise does not") {
-  const apps::JudgeOptions judge{evaluated_run().cache, 20};
+  const apps::FeatureClassifierOptions judge{evaluated_run().cache, 20};
   const apps::Evaluation evaluation(shapes_config(), judge, 100, 3);
   const auto data = apps::open_dataset(shapes_config().data, apps::Split::train);
   const std::vector<std::int64_t> chosen = DataOrder(data->size(), 100, 3).indices(0);
   const Batch real = data->batch(chosen);
   CHECK(real.labels.to_vector<std::int64_t>() == evaluation.labels());
-  const apps::Figures same = evaluation.measure(real.images), floor = evaluation.floor();
+  const apps::SampleMetrics same = evaluation.measure(real.images), floor = evaluation.floor();
   CHECK(same.frechet_distance == floor.frechet_distance);
   CHECK(same.accuracy == floor.accuracy);
-  const apps::Figures noise =
+  const apps::SampleMetrics noise =
       evaluation.measure(philox_normal(real.images.shape(), {5, Purpose::other}));
   CHECK(noise.frechet_distance > 10 * floor.frechet_distance);
   CHECK(noise.kernel_distance > 20 * std::abs(floor.kernel_distance));
@@ -91,7 +97,8 @@ TEST_CASE("evaluation: real images reach the floor, noise does not") {
   CHECK(apps::median(evaluation.nearest_training_images_of_test().distance) > 0.1);
 }
 
-TEST_CASE("evaluate: figures, their floor, a picture; the judge is kept, mended, and its own") {
+TEST_CASE(
+    "evaluate: figures, their floor, a picture; the classifier is kept, mended, and its own") {
   const TemporaryFolder folder;
   const Outcome first = evaluate_run(folder / "a.json");
   REQUIRE_MESSAGE(first.code == 0, first.err);
@@ -108,7 +115,8 @@ TEST_CASE("evaluate: figures, their floor, a picture; the judge is kept, mended,
 
   std::string judge;
   for (const auto& entry : fs::directory_iterator(evaluated_run().cache))
-    if (entry.path().filename().string().starts_with("judge-shapes-8x8x1")) judge = entry.path();
+    if (entry.path().filename().string().starts_with("classifier-shapes-8x8x1"))
+      judge = entry.path();
   REQUIRE_FALSE(judge.empty());
   const auto time = fs::last_write_time(judge);
   REQUIRE(evaluate_run(folder / "b.json", {"--threads", "3"}).code == 0);
@@ -121,8 +129,9 @@ TEST_CASE("evaluate: figures, their floor, a picture; the judge is kept, mended,
   CHECK(mended.err.find("trained again") != std::string::npos);
   CHECK(read_json(folder / "c.json") == a);
 
-  REQUIRE(evaluate_run(folder / "d.json", {"--judge-steps", "1"}).code == 0);
-  CHECK(read_json(folder / "d.json")["judge"]["test_accuracy"] < a["judge"]["test_accuracy"]);
+  REQUIRE(evaluate_run(folder / "d.json", {"--classifier-steps", "1"}).code == 0);
+  CHECK(read_json(folder / "d.json")["classifier"]["test_accuracy"] <
+        a["classifier"]["test_accuracy"]);
 
   REQUIRE(evaluate_run(folder / "e.json", {"--spacing", "karras"}).code == 0);
   const nlohmann::json karras = read_json(folder / "e.json");

@@ -244,8 +244,8 @@ TEST_CASE("--device: a run, its samples and its figures are the CPU's on every d
   const Tensor cpu = samples("cpu");
   CHECK(relative_error(samples("test"), cpu) == 0);
   CHECK(relative_error(samples("reference"), cpu) < 1e-5);
-  test::succeed({"evaluate", folder / "test", "--count", "10", "--steps", "2", "--judge-steps", "1",
-                 "--cache", folder / "judge", "--device", "test"});
+  test::succeed({"evaluate", folder / "test", "--count", "10", "--steps", "2", "--classifier-steps",
+                 "1", "--cache", folder / "judge", "--device", "test"});
   test::check_refused(training(folder / "cuda", {"--device", "cuda"}), 1, "no CUDA kernels");
   test::check_refused(training(folder / "x", {"--device", "tpu"}), 2, "--device");
   CHECK_FALSE(fs::exists(folder / "cuda"));

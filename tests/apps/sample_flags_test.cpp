@@ -117,7 +117,7 @@ TEST_CASE("ebb evaluate draws by the flags of ebb sample, and ebb import keeps t
   succeed(train(run, {"--schedule", "flow", "--prediction", "flow"}));
   const auto distance = [&](const Arguments& more) {
     succeed(Arguments{"evaluate", run, "--cache", folder / "cache", "--count", "12", "--steps", "3",
-                      "--judge-steps", "2", "--out", folder / "e.json"} +
+                      "--classifier-steps", "2", "--out", folder / "e.json"} +
             more);
     std::ifstream file(folder / "e.json");
     return nlohmann::json::parse(file)["samples"]["nearest_distance"].get<double>();

@@ -90,7 +90,7 @@ TEST_CASE("every phase by every signal, once and twice") {
                      "",
                      200},
                Phase{"evaluate",
-                     {"evaluate", base, "--count", "5000", "--judge-steps", "90000", "--cache",
+                     {"evaluate", base, "--count", "5000", "--classifier-steps", "90000", "--cache",
                       folder / "cache", "--out", folder / "report.json"},
                      "",
                      200,

@@ -48,7 +48,7 @@ TEST_CASE("the classifier and the measures: images, features and labels that fit
         classifier.features(Variable(Tensor::zeros({1, 3, 4, 1})));
       },
       "images of shape (1, 3, 4, 1)");
-  check_message([&] { judge(classifier, Tensor::zeros({0, 4, 4, 1})); }, "at least one image");
+  check_message([&] { classify(classifier, Tensor::zeros({0, 4, 4, 1})); }, "at least one image");
   const Tensor a = normals({9, 4}, 1), b = normals({9, 3}, 2);
   check_message([&] { frechet_distance(a, b); }, "rows of 4 and of 3 numbers");
   check_message([&] { kernel_distance(normals({1, 4}, 1), a); }, "N at least 2 is needed");
@@ -99,7 +99,7 @@ TEST_CASE("predictions: one shape, a time for each image, a way to clip") {
   const Path path = table_of(10);
   const Tensor x = normals({2, 3}, 1), y = normals({2, 4}, 2);
   const Tensor times = Tensor::zeros({3}, DType::float64);
-  check_message([&] { ends_of(Prediction::v, x, y, path.at(1)); },
+  check_message([&] { x0_eps_of(Prediction::v, x, y, path.at(1)); },
                 "x is (2, 3) but the model's output is (2, 4)");
   check_message([&] { add_noise(path, x, y, times); }, "images (2, 3) but noise (2, 4)");
   check_message([&] { add_noise(path, x, x, times); }, "add_noise: ");

@@ -42,7 +42,7 @@ TEST_CASE("a weighting means the same for every prediction type") {
          {Level{0, 0.6, 0.8}, Level{0, 0.95, 0.1}, Level{0, 1, 3}, Level{0, 0.2, 0.8}}) {
       std::vector<double> costs;
       for (const Prediction type : types) {
-        const Ends wrong{x0 + mistake, eps - mistake * (level.alpha / level.sigma)};
+        const X0Eps wrong{x0 + mistake, eps - mistake * (level.alpha / level.sigma)};
         const Tensor difference = output_of(type, wrong, level) - output_of(type, {x0, eps}, level);
         costs.push_back(loss_weight(weight, type, level) * mean(square(difference)).item());
       }

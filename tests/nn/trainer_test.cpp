@@ -183,10 +183,10 @@ TEST_SUITE("trainer") {
     for (std::int64_t step = 0; step < 20; ++step)
       trainer.step(data.batch(step), static_cast<double>(step) / 20);
     const Batch batch = data.batch(3);
-    const Judgement judgement = judge(classifier, batch.images, 3);
-    CHECK(judgement.features.shape() == Shape{8, Classifier::feature_count});
-    CHECK(relative_error(judgement.logits,
+    const Classification classification = classify(classifier, batch.images, 3);
+    CHECK(classification.features.shape() == Shape{8, Classifier::feature_count});
+    CHECK(relative_error(classification.logits,
                          classifier.logits(classifier.features(batch.images)).value()) == 0);
-    CHECK(sum(equal(argmax(judgement.logits, 1), batch.labels)).item() == 8);
+    CHECK(sum(equal(argmax(classification.logits, 1), batch.labels)).item() == 8);
   }
 }

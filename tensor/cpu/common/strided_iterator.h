@@ -12,7 +12,7 @@ using Strides = std::array<std::int64_t, Shape::max_rank>;
 // The shape and strides with every pair of neighbouring dimensions merged that all operands step
 // through alike. At least two dimensions are left: rows and columns.
 template <int K>
-class Walk {
+class StridedIterator {
  public:
   // One more than the tensors' dimensions, before which rows stand.
   using Sizes = std::array<std::int64_t, Shape::max_rank + 1>;
@@ -24,7 +24,7 @@ class Walk {
     std::array<std::int64_t, K> offset;
   };
 
-  Walk(const Shape& shape, const std::array<Strides, K>& operands) {
+  StridedIterator(const Shape& shape, const std::array<Strides, K>& operands) {
     sizes_[0] = sizes_[1] = 1;
     if (shape.numel() == 0) return;  // nothing to walk; strides may have wrapped around
     for (std::size_t d = 0; d < static_cast<std::size_t>(shape.rank()); ++d) {

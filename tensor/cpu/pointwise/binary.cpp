@@ -27,7 +27,7 @@ EBB_BINARY_LIST(EBB_FUNCTION)
 EBB_COMPARISON_LIST(EBB_FUNCTION)
 #undef EBB_FUNCTION
 
-using Walk2 = Walk<2>;
+using Walk2 = StridedIterator<2>;
 
 // The steps that broadcasting leaves (0, 1) are spelt out, so that each loop is a plain one.
 template <class Function, class T>
@@ -72,7 +72,7 @@ BinaryPiece find_binary(Binary function, DType dtype) {
   });
 }
 
-using Walk3 = Walk<3>;
+using Walk3 = StridedIterator<3>;
 
 template <class T>
 void where_piece(const Walk3& walk, const Walk3::Piece& piece, const void* condition, const void* a,
@@ -135,8 +135,8 @@ constexpr std::int64_t grain = 1 << 15;
 
 void binary(Binary function, const Tensor& a, const Tensor& b, Tensor& out) {
   const auto piece = EBB_DISPATCH(find_binary)(function, out.dtype());
-  const Walk<2> walk(out.shape(), {broadcast_view(a.shape(), out.shape()).strides,
-                                   broadcast_view(b.shape(), out.shape()).strides});
+  const StridedIterator<2> walk(out.shape(), {broadcast_view(a.shape(), out.shape()).strides,
+                                              broadcast_view(b.shape(), out.shape()).strides});
   parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
     walk.run(begin, end, [&](const auto& part) { piece(walk, part, a.raw(), b.raw(), out.raw()); });
   });
@@ -144,7 +144,7 @@ void binary(Binary function, const Tensor& a, const Tensor& b, Tensor& out) {
 
 void where(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& out) {
   const Shape& shape = out.shape();
-  const Walk<3> walk(
+  const StridedIterator<3> walk(
       shape, {broadcast_view(condition.shape(), shape).strides,
               broadcast_view(a.shape(), shape).strides, broadcast_view(b.shape(), shape).strides});
   const auto piece = EBB_DISPATCH(find_where)(out.dtype());

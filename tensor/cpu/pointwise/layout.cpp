@@ -104,7 +104,7 @@ void copy_view(const Tensor& x, const View& from, Tensor& out, const View& to, c
     strides[1][sizes.size()] = step.to;
     sizes.push_back(step.size);
   }
-  const Walk<2> walk(Shape(sizes), strides);
+  const StridedIterator<2> walk(Shape(sizes), strides);
   dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* source = input<T>(x) + from.offset;
@@ -119,7 +119,8 @@ void copy_view(const Tensor& x, const View& from, Tensor& out, const View& to, c
   });
 }
 
-void gather(const Tensor& x, const Along& along, const Tensor& index, const View& at, Tensor& out) {
+void gather(const Tensor& x, const AxisView& along, const Tensor& index, const View& at,
+            Tensor& out) {
   const std::int64_t outer = along.outer, n = along.n, inner = along.inner;
   if (out.numel() == 0) return;
   const std::int64_t k = out.numel() / (outer * inner);
@@ -148,7 +149,7 @@ void gather(const Tensor& x, const Along& along, const Tensor& index, const View
 }
 
 // Cut along outer and inner, never along j: what is added to one place is added in order.
-void scatter_add(const Tensor& grad, const Along& along, const Tensor& index, const View& at,
+void scatter_add(const Tensor& grad, const AxisView& along, const Tensor& index, const View& at,
                  Tensor& x) {
   const std::int64_t outer = along.outer, n = along.n, inner = along.inner;
   if (grad.numel() == 0) return;

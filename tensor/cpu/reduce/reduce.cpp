@@ -74,7 +74,7 @@ constexpr std::int64_t max_columns = 256;
 
 // T is the elements' type, V that of results under way.
 template <class T, class V>
-void reduce(Reduction reduction, const Tensor& x, const Along& along, Tensor& out) {
+void reduce(Reduction reduction, const Tensor& x, const AxisView& along, Tensor& out) {
   const auto run = EBB_DISPATCH(find_runs)(reduction, x.dtype());
   const auto column = EBB_DISPATCH(find_columns)(reduction, x.dtype());
   const std::int64_t outer = along.outer, n = along.n, inner = along.inner;
@@ -130,7 +130,7 @@ void reduce(Reduction reduction, const Tensor& x, const Along& along, Tensor& ou
   }
 }
 
-void reduce(Reduction reduction, const Tensor& x, const Along& along, Tensor& out) {
+void reduce(Reduction reduction, const Tensor& x, const AxisView& along, Tensor& out) {
   if (out.numel() == 0) return;
   dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);

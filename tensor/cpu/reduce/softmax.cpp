@@ -57,7 +57,7 @@ void softmax_rows_backward(bool logarithm, const T* grad, const T* y, std::int64
 // Calls body(first, rows) for the runs of n elements along the dimension: `rows` neighbours where
 // they lie side by side, else one.
 template <class Body>
-void for_rows(const Along& along, const Body& body) {
+void for_rows(const AxisView& along, const Body& body) {
   const std::int64_t outer = along.outer, n = along.n, inner = along.inner;
   const std::int64_t grain = std::max<std::int64_t>(1, (1 << 14) / std::max<std::int64_t>(1, n));
   parallel_for(outer * inner, grain, [&](std::int64_t begin, std::int64_t end) {
@@ -78,7 +78,7 @@ void unpack(const T* from, std::int64_t n, std::int64_t step, T* to) {
 
 struct Packed;
 
-void softmax_target(bool logarithm, const Tensor& x, const Along& along, Tensor& out) {
+void softmax_target(bool logarithm, const Tensor& x, const AxisView& along, Tensor& out) {
   const std::int64_t n = along.n, step = along.inner;
   if (x.numel() == 0) return;
   dispatch_floating("softmax", x.dtype(), [&](auto zero) {
@@ -95,7 +95,7 @@ void softmax_target(bool logarithm, const Tensor& x, const Along& along, Tensor&
 }
 
 void softmax_backward_target(bool logarithm, const Tensor& grad, const Tensor& y,
-                             const Along& along, Tensor& out) {
+                             const AxisView& along, Tensor& out) {
   const std::int64_t n = along.n, step = along.inner;
   if (y.numel() == 0) return;
   dispatch_floating("softmax_backward", y.dtype(), [&](auto zero) {
@@ -126,11 +126,11 @@ namespace {
 HWY_EXPORT(softmax_target);
 HWY_EXPORT(softmax_backward_target);
 
-void softmax(bool logarithm, const Tensor& x, const Along& along, Tensor& out) {
+void softmax(bool logarithm, const Tensor& x, const AxisView& along, Tensor& out) {
   EBB_DISPATCH(softmax_target)(logarithm, x, along, out);
 }
 
-void softmax_backward(bool logarithm, const Tensor& grad, const Tensor& y, const Along& along,
+void softmax_backward(bool logarithm, const Tensor& grad, const Tensor& y, const AxisView& along,
                       Tensor& out) {
   EBB_DISPATCH(softmax_backward_target)(logarithm, grad, y, along, out);
 }

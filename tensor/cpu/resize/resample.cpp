@@ -21,8 +21,8 @@ struct MixedRow;
 // to = the taps of output `i` of pieces of `size` elements, `size` apart. Returns where it is:
 // in `to` or, if `may_alias`, in the source itself where that is the only tap and weighs 1.
 template <class T>
-const T* mix(const T* from, std::int64_t size, const Taps& taps, std::int64_t i, bool may_alias,
-             T* HWY_RESTRICT to) {
+const T* mix(const T* from, std::int64_t size, const ResizeWeights& taps, std::int64_t i,
+             bool may_alias, T* HWY_RESTRICT to) {
   const auto begin = static_cast<std::size_t>(taps.first[static_cast<std::size_t>(i)]);
   const auto end = static_cast<std::size_t>(taps.first[static_cast<std::size_t>(i) + 1]);
   if (may_alias && end == begin + 1 && taps.weight[begin] == 1)
@@ -42,8 +42,8 @@ const T* mix(const T* from, std::int64_t size, const Taps& taps, std::int64_t i,
 }
 
 template <class T>
-void resample_row(const Tensor& x, const Taps& rows, const Taps& columns, std::int64_t row,
-                  Tensor& out) {
+void resample_row(const Tensor& x, const ResizeWeights& rows, const ResizeWeights& columns,
+                  std::int64_t row, Tensor& out) {
   const std::int64_t height = out.size(1), width = out.size(2), channels = x.size(3);
   const std::int64_t x_row = x.size(2) * channels;
   const T* image = input<T>(x) + row / height * x.size(1) * x_row;
@@ -71,7 +71,8 @@ namespace {
 
 HWY_EXPORT(find_resample);
 
-void resample(const Tensor& x, const Taps& rows, const Taps& columns, Tensor& out) {
+void resample(const Tensor& x, const ResizeWeights& rows, const ResizeWeights& columns,
+              Tensor& out) {
   const auto run = EBB_DISPATCH(find_resample)(x.dtype());
   const std::int64_t size = std::max<std::int64_t>(1, out.size(2) * out.size(3));
   parallel_for(out.size(0) * out.size(1), std::max<std::int64_t>(1, (1 << 14) / size),

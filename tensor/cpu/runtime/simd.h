@@ -21,5 +21,5 @@
 #define EBB_UNROLL _Pragma("GCC unroll 32")
 #endif
 
-// HWY_DYNAMIC_DISPATCH of a function, after EBB_SIMD has been heard.
+// HWY_DYNAMIC_DISPATCH of a function, after EBB_SIMD has been read.
 #define EBB_DISPATCH(function) (::ebb::cpu::simd_target(), HWY_DYNAMIC_DISPATCH(function))

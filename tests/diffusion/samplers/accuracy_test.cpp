@@ -63,7 +63,7 @@ double error_of(const SamplerInfo& info, const Path& path, Prediction prediction
         prediction,
         [&] {
           const Estimate e = data.denoiser()(x, level);
-          return Ends{e.x0, e.eps};
+          return X0Eps{e.x0, e.eps};
         }(),
         level);
   };

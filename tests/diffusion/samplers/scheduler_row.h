@@ -183,7 +183,7 @@ inline std::vector<float> float_linspace(float start, float end, std::int64_t n)
 }
 
 // The reference's table of alpha_bar, in float32 as it computes it: 1 - alpha_bar at t = 0 has
-// four digits there, and the sums remember that.
+// four digits there, and the sums push_history that.
 inline std::vector<double> alpha_bar_of(Config& config, std::int64_t T,
                                         const std::string& schedule = "linear", double first = 1e-4,
                                         double last = 0.02) {

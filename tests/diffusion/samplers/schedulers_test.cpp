@@ -101,7 +101,7 @@ Tensor run_pndm(Run& r) {
     return Estimate{x, r.model()(x, level), {}};
   };
   const Transfer transfer = [&](const Tensor& x, const Level& a, const Level& b, const Tensor& e) {
-    return move(x, a, b, ends_of(prediction, x, e, a).eps);
+    return move(x, a, b, x0_eps_of(prediction, x, e, a).eps);
   };
   return pndm(r.sampling(raw, path, from(grid, r.k)), r.start(grid[static_cast<std::size_t>(r.k)]),
               skip ? PndmStart::improved_euler : PndmStart::runge_kutta, transfer);

@@ -47,7 +47,7 @@ TEST_CASE("every prediction type is read from every other") {
     const Tensor x = x0 * level.alpha + eps * level.sigma;
     for (const Prediction from : types) {
       const Tensor output = output_of(from, {x0, eps}, level);
-      const Ends ends = ends_of(from, x, output, level);
+      const X0Eps ends = x0_eps_of(from, x, output, level);
       CHECK(relative_error(ends.x0, x0) < 1e-14);
       CHECK(relative_error(ends.eps, eps) < 1e-14);
       for (const Prediction to : types)
@@ -70,12 +70,12 @@ TEST_CASE("every prediction type is read from every other") {
   CHECK(relative_error(output_of(Prediction::flow, {x0, eps}, level), eps - x0) < 1e-15);
   // Pure noise: v and flow still know x_0, epsilon does not.
   const Level noise{0, 0, 1};
-  CHECK(relative_error(ends_of(Prediction::v, eps, neg(x0), noise).x0, x0) < 1e-15);
-  CHECK(relative_error(ends_of(Prediction::flow, eps, eps - x0, noise).x0, x0) < 1e-14);
-  CHECK_THROWS_WITH_AS(ends_of(Prediction::epsilon, eps, eps, noise),
+  CHECK(relative_error(x0_eps_of(Prediction::v, eps, neg(x0), noise).x0, x0) < 1e-15);
+  CHECK(relative_error(x0_eps_of(Prediction::flow, eps, eps - x0, noise).x0, x0) < 1e-14);
+  CHECK_THROWS_WITH_AS(x0_eps_of(Prediction::epsilon, eps, eps, noise),
                        doctest::Contains("zero terminal SNR"), Error);
-  CHECK_THROWS_AS(ends_of(Prediction::x0, x0, x0, {0, 1, 0}), Error);
-  CHECK_THROWS_AS(ends_of(Prediction::v, x0, normals({3, 4}, 1), level), Error);
+  CHECK_THROWS_AS(x0_eps_of(Prediction::x0, x0, x0, {0, 1, 0}), Error);
+  CHECK_THROWS_AS(x0_eps_of(Prediction::v, x0, normals({3, 4}, 1), level), Error);
   CHECK_THROWS_AS(parse_prediction("noise"), Error);
   CHECK(parse_prediction("flow") == Prediction::flow);
 }

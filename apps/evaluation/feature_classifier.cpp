@@ -1,4 +1,4 @@
-#include <ebb/apps/evaluation/judge.h>
+#include <ebb/apps/evaluation/feature_classifier.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/apps/system/progress.h>
 #include <ebb/tensor/io/safetensors.h>
@@ -13,11 +13,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* judge_kind = "classifier";
-constexpr std::int64_t judge_batch = 128;
-constexpr std::uint64_t judge_seed = 1;
+constexpr const char* classifier_kind = "classifier";
+constexpr std::int64_t classifier_batch = 128;
+constexpr std::uint64_t classifier_seed = 1;
 
-// Everything that fixes the judge's bits but the pixels themselves.
+// Everything that fixes the classifier's bits but the pixels themselves.
 std::string description(const DatasetOptions& options, const Dataset& train, std::int64_t steps) {
   const DatasetInfo& info = train.info();
   const bool is_folder = fs::is_directory(options.data);
@@ -32,7 +32,7 @@ std::string description(const DatasetOptions& options, const Dataset& train, std
       .dump();
 }
 
-// "judge-shapes-32x32x3.safetensors"; for a folder its own name and a mark of where it is.
+// "classifier-shapes-32x32x3.safetensors"; for a folder its own name and a mark of where it is.
 std::string file_name(const DatasetOptions& options, const Dataset& train) {
   const DatasetInfo& info = train.info();
   std::string name = options.data;
@@ -44,28 +44,29 @@ std::string file_name(const DatasetOptions& options, const Dataset& train) {
       mark = (mark ^ static_cast<std::uint8_t>(c)) * 1099511628211U;
     name = fmt::format("{}-{:08x}", path.filename().string(), mark >> 32);
   }
-  return fmt::format("judge-{}-{}x{}x{}.safetensors", name, info.height, info.width, info.channels);
+  return fmt::format("classifier-{}-{}x{}x{}.safetensors", name, info.height, info.width,
+                     info.channels);
 }
 
-void train_judge(Classifier& classifier, const Dataset& data, std::int64_t steps) {
+void train_classifier(Classifier& classifier, const Dataset& data, std::int64_t steps) {
   Trainer trainer(named_parameters(classifier),
-                  classification_objective(classifier, /*flip=*/false), {.seed = judge_seed});
-  DataOrder order(data.size(), judge_batch, judge_seed);
-  Progress progress("judge", "images");
+                  classification_objective(classifier, /*flip=*/false), {.seed = classifier_seed});
+  DataOrder order(data.size(), classifier_batch, classifier_seed);
+  Progress progress("classifier", "images");
   for (std::int64_t step = 0; step < steps; ++step) {
     const double done = static_cast<double>(step) / static_cast<double>(steps);
     const StepReport report = trainer.step(data.batch(order.indices(step)), done);
-    progress.update(done, step * judge_batch, fmt::format("loss {:.4f}", report.loss));
+    progress.update(done, step * classifier_batch, fmt::format("loss {:.4f}", report.loss));
   }
 }
 
 // Whether the file is there, whole and what `wanted` says.
-bool load_judge(Classifier& classifier, const std::string& file, const std::string& wanted) {
+bool load_classifier(Classifier& classifier, const std::string& file, const std::string& wanted) {
   if (!fs::exists(file)) return false;
   try {
     Safetensors kept = read_safetensors(file);
-    check(kept.metadata["ebb.kind"] == judge_kind, "{}: it holds no classifier", file);
-    if (kept.metadata["ebb.judge"] != wanted) return false;
+    check(kept.metadata["ebb.kind"] == classifier_kind, "{}: it holds no classifier", file);
+    if (kept.metadata["ebb.classifier"] != wanted) return false;
     load_state_dict(classifier, kept.tensors);
     return true;
   } catch (const Error& error) {
@@ -75,15 +76,17 @@ bool load_judge(Classifier& classifier, const std::string& file, const std::stri
 }
 
 // The file's name, empty if it cannot be kept.
-std::string save_judge(Classifier& classifier, const std::string& file, const std::string& wanted) {
+std::string save_classifier(Classifier& classifier, const std::string& file,
+                            const std::string& wanted) {
   try {
     std::error_code error;
     fs::create_directories(fs::path(file).parent_path(), error);
-    write_safetensors(file, state_dict(classifier),
-                      {{"format", "pt"}, {"ebb.kind", judge_kind}, {"ebb.judge", wanted}});
+    write_safetensors(
+        file, state_dict(classifier),
+        {{"format", "pt"}, {"ebb.kind", classifier_kind}, {"ebb.classifier", wanted}});
     return file;
   } catch (const Error& error) {
-    note(fmt::format("the judge is not kept: {}", error.what()));
+    note(fmt::format("the classifier is not kept: {}", error.what()));
     return {};
   }
 }
@@ -97,21 +100,22 @@ std::string default_cache() {
   return std::string(home && *home ? home : ".") + "/.cache/ebb";
 }
 
-Judge open_judge(const DatasetOptions& data, const Dataset& train, const JudgeOptions& options) {
-  PhiloxGenerator generator(judge_seed);
+FeatureClassifier open_feature_classifier(const DatasetOptions& data, const Dataset& train,
+                                          const FeatureClassifierOptions& options) {
+  PhiloxGenerator generator(classifier_seed);
   const bool has_classes = train.classes() >= 2;
-  Judge judge{
+  FeatureClassifier classifier{
       Classifier(train.info().channels, std::max<std::int64_t>(2, train.classes()), generator),
       options.cache + "/" + file_name(data, train), has_classes};
   if (!has_classes) {
     note("images without classes: they are judged by the features of an untrained network");
-    return judge;
+    return classifier;
   }
   const std::string wanted = description(data, train, options.steps);
-  if (load_judge(judge.classifier, judge.file, wanted)) return judge;
-  train_judge(judge.classifier, train, options.steps);
-  judge.file = save_judge(judge.classifier, judge.file, wanted);
-  return judge;
+  if (load_classifier(classifier.network, classifier.file, wanted)) return classifier;
+  train_classifier(classifier.network, train, options.steps);
+  classifier.file = save_classifier(classifier.network, classifier.file, wanted);
+  return classifier;
 }
 
 }  // namespace ebb::apps

@@ -10,13 +10,13 @@
 
 namespace ebb::apps {
 
-struct JudgeOptions {
+struct FeatureClassifierOptions {
   std::string cache;          // a folder, made if it is missing
   std::int64_t steps = 2000;  // of its training, 128 images each
 };
 
-struct Judge {
-  Classifier classifier;
+struct FeatureClassifier {
+  Classifier network;
   std::string file;      // where it is kept
   bool trained = false;  // false: a data set without classes; its features are random ones
 };
@@ -24,9 +24,10 @@ struct Judge {
 // $XDG_CACHE_HOME/ebb, or ~/.cache/ebb.
 std::string default_cache();
 
-// The judge of the data set whose training images these are. One that is in the cache but damaged,
-// or of another data set or length of training, is trained again and replaced. A cache that cannot
-// be written costs a remark only.
-Judge open_judge(const DatasetOptions& data, const Dataset& train, const JudgeOptions& options);
+// The classifier of the data set whose training images these are. One that is in the cache but
+// damaged, or of another data set or length of training, is trained again and replaced. A cache
+// that cannot be written costs a remark only.
+FeatureClassifier open_feature_classifier(const DatasetOptions& data, const Dataset& train,
+                                          const FeatureClassifierOptions& options);
 
 }  // namespace ebb::apps

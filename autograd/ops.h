@@ -81,11 +81,20 @@ Variable index_select(const Variable& x, std::int64_t dim, const Tensor& index);
 // weight (count, width), index int64 (...): rows, (..., width). Out of range is an Error.
 Variable embedding(const Variable& weight, const Tensor& index);
 
-// Products (autograd/ops/matmul.cpp). An absent bias is an undefined Variable.
+// Products (autograd/ops/matmul.cpp, attention.cpp). An absent bias is an undefined Variable.
 Variable matmul(const Variable& a, const Variable& b);
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias = {});
 Variable scaled_dot_product_attention(const Variable& q, const Variable& k, const Variable& v,
                                       double scale = 0);
+// Which keys take part for which query. `mask` broadcasts to the scores (..., L, S): int64, 0 where
+// a key is left out, or of q's dtype, added to the scores; or undefined. causal: key j for query i
+// where j <= i. A query that no key is left for gets 0, as in PyTorch.
+struct AttentionMask {
+  Tensor mask = {};
+  bool causal = false;
+};
+Variable scaled_dot_product_attention(const Variable& q, const Variable& k, const Variable& v,
+                                      const AttentionMask& mask, double scale = 0);
 // qkv (N, L, 3 heads d): queries, keys and values side by side; (N, L, heads d).
 Variable self_attention(const Variable& qkv, std::int64_t heads);
 

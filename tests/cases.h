@@ -192,6 +192,15 @@ class OperatorCases {
             [](const Inputs& in) { return scaled_dot_product_attention(in[0], in[1], in[2]); });
     (*this)("attention with a scale", {normal({4, 3}), normal({2, 3}), normal({2, 3})},
             [](const Inputs& in) { return scaled_dot_product_attention(in[0], in[1], in[2], 2); });
+    for (const bool causal : {true, false})
+      (*this)(causal ? "causal attention" : "attention with a mask",
+              {normal({2, 3, 4}), normal({2, 5, 4}), normal({2, 5, 2})},
+              [causal](const Inputs& in) {
+                AttentionMask mask{{}, causal};
+                if (!causal)
+                  mask.mask = indices(in, {1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1}, {3, 5});
+                return scaled_dot_product_attention(in[0], in[1], in[2], mask);
+              });
     for (const std::int64_t heads : {1, 2})
       (*this)("self-attention", {normal({2, 3, 12})},
               [heads](const Inputs& in) { return self_attention(in[0], heads); });

@@ -1,5 +1,6 @@
 #include <ebb/apps/runs/memory_forecast.h>
 #include <ebb/apps/system/memory.h>
+#include <ebb/nn/training/batch_loader.h>
 #include <ebb/tensor/storage.h>
 #include <ebb/tensor/threads.h>
 #include <ebb/tensor/weight_cache.h>
@@ -62,7 +63,11 @@ MemoryForecast training_memory(const RunConfig& config) {
     loss({images, first_class(*model, images)}, {.batch_size = images.size(0)}).backward();
     for (const NamedParameter& p : parameters) Variable(p.variable).zero_grad();
   });
-  forecast.fixed += held + bytes_of_thread * thread_count();
+  const DatasetInfo& image = config.image;
+  const double batch = 4.0 * static_cast<double>(image.height * image.width * image.channels) *
+                       static_cast<double>(config.batch);
+  forecast.fixed += held + bytes_of_thread * thread_count() +
+                    batch * static_cast<double>(BatchLoader::usual_ahead);
   return forecast;
 }
 

@@ -63,30 +63,4 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
       });
 }
 
-Variable scaled_dot_product_attention(const Variable& q, const Variable& k, const Variable& v,
-                                      double scale) {
-  const char* const name = "scaled_dot_product_attention";
-  const Attended value = scaled_dot_product_attention(q.value(), k.value(), v.value(), scale);
-  return Variable::record(
-      name, value.y, {q, k, v},
-      [scale, q = Saved(name, q.value()), k = Saved(name, k.value()), v = Saved(name, v.value()),
-       kept = Attended{{}, value.largest, value.totals}](const Tensor& grad,
-                                                         const Needs&) -> std::vector<Tensor> {
-        AttentionGradients gradients =
-            scaled_dot_product_attention_backward(grad, q.get(), k.get(), v.get(), kept, scale);
-        return {gradients.q, gradients.k, gradients.v};
-      });
-}
-
-Variable self_attention(const Variable& qkv, std::int64_t heads) {
-  const char* const name = "self_attention";
-  const Attended value = self_attention(qkv.value(), heads);
-  return Variable::record(
-      name, value.y, {qkv},
-      [heads, qkv = Saved(name, qkv.value()), kept = Attended{{}, value.largest, value.totals}](
-          const Tensor& grad, const Needs&) -> std::vector<Tensor> {
-        return {self_attention_backward(grad, qkv.get(), heads, kept)};
-      });
-}
-
 }  // namespace ebb

@@ -11,12 +11,21 @@ Variable activate(std::string_view name, const Variable& x) {
   fail("activate: unknown activation '{}'; known are silu, relu, gelu, mish", name);
 }
 
+namespace {
+
+std::optional<Linear> time_projection(std::int64_t out, const BlockOptions& options) {
+  if (options.time_channels == 0) return std::nullopt;
+  return Linear({.in = options.time_channels, .out = options.scale_shift ? 2 * out : out},
+                *options.generator);
+}
+
+}  // namespace
+
 ResnetBlock2D::ResnetBlock2D(std::int64_t in, std::int64_t out, const BlockOptions& options,
                              Resample resample, double output_scale)
     : norm1({.groups = options.groups, .channels = in, .eps = options.eps}),
       conv1({.in = in, .out = out, .padding = {1, 1}}, *options.generator),
-      time_emb_proj({.in = options.time_channels, .out = options.scale_shift ? 2 * out : out},
-                    *options.generator),
+      time_emb_proj(time_projection(out, options)),
       norm2({.groups = options.groups, .channels = out, .eps = options.eps}),
       conv2({.in = out, .out = out, .padding = {1, 1}}, *options.generator),
       scale_shift_(options.scale_shift),
@@ -33,6 +42,7 @@ Variable ResnetBlock2D::normalize(const GroupNorm& norm, const Variable& x) cons
 
 Variable ResnetBlock2D::second_norm(const Variable& h, const Variable& time) const {
   const std::int64_t n = h.size(0), c = h.size(-1);
+  if (!time.defined()) return normalize(norm2, h);
   if (!scale_shift_) return normalize(norm2, add(h, reshape(time, {n, 1, 1, c})));
   const std::vector<Variable> parts = split(time, c, 1);
   // norm2's own weight and bias come first: (y w + b) scale + shift = y (w scale) + (b scale +
@@ -54,7 +64,10 @@ Variable ResnetBlock2D::operator()(const Variable& x, const Variable& temb) cons
     h = interpolate(h, 2 * h.size(1), 2 * h.size(2), Interpolation::nearest);
     skip = interpolate(skip, 2 * skip.size(1), 2 * skip.size(2), Interpolation::nearest);
   }
-  h = conv2(second_norm(conv1(h), time_emb_proj(temb)));
+  check(time_emb_proj.has_value() == temb.defined(),
+        "ResnetBlock2D: it has {} time, it was given {}", time_emb_proj ? "a" : "no",
+        temb.defined() ? "one" : "none");
+  h = conv2(second_norm(conv1(h), time_emb_proj ? (*time_emb_proj)(temb) : Variable()));
   const Variable y = add(conv_shortcut ? (*conv_shortcut)(skip) : skip, h);
   return output_scale_ == 1 ? y : mul(y, 1 / output_scale_);
 }

@@ -13,7 +13,7 @@ namespace ebb {
 
 // What all blocks of a network have in common.
 struct BlockOptions {
-  std::int64_t time_channels;
+  std::int64_t time_channels;  // 0: blocks without a time, as an autoencoder has
   std::int64_t groups;
   double eps;
   bool scale_shift;    // how the time enters (ResnetBlock2D)
@@ -30,12 +30,12 @@ struct ResnetBlock2D {
 
   ResnetBlock2D(std::int64_t in, std::int64_t out, const BlockOptions& options,
                 Resample resample = Resample::none, double output_scale = 1);
-  Variable operator()(const Variable& x, const Variable& temb) const;
+  Variable operator()(const Variable& x, const Variable& temb = {}) const;
   void visit(Visitor& v);
 
   GroupNorm norm1;
   Conv2d conv1;
-  Linear time_emb_proj;
+  std::optional<Linear> time_emb_proj;
   GroupNorm norm2;
   Conv2d conv2;
   std::optional<Conv2d> conv_shortcut;

@@ -30,7 +30,7 @@ Variable MultiheadAttention::operator()(const Variable& x) const {
 }
 
 Variable MultiheadAttention::operator()(const Variable& query, const Variable& key,
-                                        const Variable& value) const {
+                                        const Variable& value, const AttentionMask& mask) const {
   check_sequence(query, options.width);
   const auto project = [&](const Variable& x, std::int64_t part) {
     const std::int64_t begin = part * options.width, end = begin + options.width;
@@ -42,8 +42,9 @@ Variable MultiheadAttention::operator()(const Variable& query, const Variable& k
         reshape(x, {x.size(0), x.size(1), options.heads, options.width / options.heads});
     return permute(parts, {0, 2, 1, 3});
   };
-  const Variable y = scaled_dot_product_attention(
-      split_heads(project(query, 0)), split_heads(project(key, 1)), split_heads(project(value, 2)));
+  const Variable y =
+      scaled_dot_product_attention(split_heads(project(query, 0)), split_heads(project(key, 1)),
+                                   split_heads(project(value, 2)), mask);
   return out_proj(reshape(permute(y, {0, 2, 1, 3}), {query.size(0), query.size(1), options.width}));
 }
 

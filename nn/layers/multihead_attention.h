@@ -2,6 +2,7 @@
 // batch_first: the same names, first values and result.
 #pragma once
 
+#include <ebb/autograd/ops.h>
 #include <ebb/nn/layers/linear.h>
 
 namespace ebb {
@@ -17,7 +18,9 @@ struct MultiheadAttention {
   // Self-attention. x (N, L, width), result the same.
   Variable operator()(const Variable& x) const;
   // query (N, L, width), key and value (N, S, width); result (N, L, width).
-  Variable operator()(const Variable& query, const Variable& key, const Variable& value) const;
+  // `mask` as in autograd/ops.h, its scores (N, heads, L, S).
+  Variable operator()(const Variable& query, const Variable& key, const Variable& value,
+                      const AttentionMask& mask = {}) const;
   void visit(Visitor& v) {
     v("in_proj_weight", in_proj_weight);
     v("in_proj_bias", in_proj_bias);

@@ -14,9 +14,11 @@ namespace ebb {
 class BatchLoader {
  public:
   // make(step) is called by the loader's thread alone, one step after another, at most `ahead`
-  // steps before they are asked for. The batches are those that make gives, whatever the timing.
+  // steps before they are asked for: so many batches are in memory beside the one in use. They are
+  // those that make gives, whatever the timing.
   using Make = std::function<Batch(std::int64_t step)>;
-  explicit BatchLoader(Make make, std::int64_t ahead = 2);
+  static constexpr std::int64_t usual_ahead = 1;
+  explicit BatchLoader(Make make, std::int64_t ahead = usual_ahead);
   ~BatchLoader();
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;

@@ -3,6 +3,8 @@
 #include <ebb/autograd/ops.h>
 #include <ebb/tensor/random/random.h>
 
+#include <cmath>
+
 namespace ebb::test {
 namespace {
 
@@ -71,6 +73,39 @@ TEST_CASE("a fused silu is the same with and without a graph") {
   const Tensor fused = conv2d(x, weight, {}, {}, Activation::silu);
   const Variable recorded = conv2d(Variable(x, true), weight, {}, {}, Activation::silu);
   CHECK(relative_error(fused, recorded.value()) < 1e-6);
+}
+
+TEST_CASE("attention with a mask: a query sees the keys that are left for it") {
+  PhiloxGenerator generator(4);
+  const auto normal = [&](const Shape& shape) { return generator.randn(shape, DType::float64); };
+  const Tensor q = normal({2, 4, 3}), k = normal({2, 5, 3}), v = normal({2, 5, 2});
+  const auto attend = [&](const AttentionMask& mask) {
+    return scaled_dot_product_attention(q, Variable(k), Variable(v), mask, 0.7).value();
+  };
+  const auto row = [&](std::int64_t i, std::int64_t first, std::int64_t last) -> Tensor {
+    return scaled_dot_product_attention(q.slice(1, i, i + 1), k.slice(1, first, last),
+                                        v.slice(1, first, last), 0.7);
+  };
+  const Tensor causal = attend({.causal = true});
+  for (std::int64_t i = 0; i < 4; ++i)
+    CHECK(relative_error(causal.slice(1, i, i + 1), row(i, 0, i + 1)) < 1e-14);
+  // Keys 1 to 3, from a mask of one row for all; as numbers to be added.
+  const Tensor chosen = Tensor::from<std::int64_t>({0, 1, 1, 1, 0});
+  const Tensor added = where(chosen, Tensor::zeros({5}, DType::float64),
+                             Tensor::full({5}, -INFINITY, DType::float64));
+  for (const Tensor& mask : {chosen, added})
+    for (std::int64_t i = 0; i < 4; ++i)
+      CHECK(relative_error(attend({mask}).slice(1, i, i + 1), row(i, 1, 4)) < 1e-14);
+  // Both: query 0 has no key left.
+  const Tensor both = attend({chosen, true});
+  CHECK(all(equal(both.select(1, 0), 0)));
+  CHECK(relative_error(both.slice(1, 2, 3), row(2, 1, 3)) < 1e-14);
+  const Variable x(q, true), y(k, true), z(v, true);
+  sum(square(scaled_dot_product_attention(x, y, z, {chosen, true}))).backward();
+  for (const Variable& leaf : {x, y, z}) CHECK(all_finite(leaf.grad()));
+  CHECK(all(equal(x.grad().select(1, 0), 0)));
+  CHECK(all(equal(z.grad().select(1, 4), 0)));
+  CHECK_THROWS_WITH(attend({chosen.to(DType::float32)}), doctest::Contains("a mask of float32"));
 }
 
 }  // namespace ebb::test

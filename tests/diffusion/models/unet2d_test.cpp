@@ -123,4 +123,24 @@ TEST_SUITE("unet2d") {
     CHECK_THROWS_AS(model(images(2, 8, 1), t, Tensor::from<std::int64_t>({0, -1})), Error);
     CHECK_THROWS_AS(model(images(2, 8, 1), t, Tensor::from<std::int64_t>({0})), Error);
   }
+
+  TEST_CASE("a residual block without a time is one whose time says nothing") {
+    PhiloxGenerator generator(2), again(2);
+    const BlockOptions options{0, 2, 1e-6, false, "silu", &generator};
+    ResnetBlock2D without(4, 6, options);
+    CHECK(named_parameters(without).size() == 10);
+    const Variable x(images(2, 5, 4));
+    BlockOptions timed = options;
+    timed.time_channels = 8;
+    timed.generator = &again;
+    ResnetBlock2D with(4, 6, timed);
+    std::vector<NamedTensor> weights = state_dict(without);
+    for (const char* name : {"time_emb_proj.weight", "time_emb_proj.bias"})
+      for (const NamedTensor& t : state_dict(with))
+        if (t.name == name) weights.push_back({name, Tensor::zeros(t.tensor.shape())});
+    load_state_dict(with, weights);
+    CHECK(relative_error(with(x, Tensor::ones({2, 8})).value(), without(x).value()) < 1e-6);
+    CHECK_THROWS_WITH(with(x), doctest::Contains("it has a time, it was given none"));
+    CHECK_THROWS_WITH(without(x, Tensor::ones({2, 8})), doctest::Contains("it has no time"));
+  }
 }

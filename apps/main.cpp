@@ -2,6 +2,7 @@
 #include <ebb/apps/system/console.h>
 #include <ebb/apps/system/openblas_choice.h>
 #include <ebb/tensor/threads.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -102,6 +103,9 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+#if defined(__GLIBC__)
+  mallopt(M_ARENA_MAX, 1);  // else a thread that makes batches has 64 MB of addresses of its own
+#endif
   ebb::apps::mend_openblas_choice(argv);
   // A closed pipe is a failed write; a training run whose progress nobody reads any more goes on.
   std::signal(SIGPIPE, SIG_IGN);

@@ -57,9 +57,8 @@ double memory_limit() {
   limit = cgroup_limit(limit);
   rlimit addresses{};
   if (getrlimit(RLIMIT_AS, &addresses) == 0 && addresses.rlim_cur != RLIM_INFINITY)
-    // Of these, libraries and stacks take what is no memory, and so do the stack and the heap of a
-    // thread that is still to come (glibc: 8 MB and 64).
-    limit = std::min(limit, std::max(0.0, static_cast<double>(addresses.rlim_cur) - 72e6 -
+    // Of these, libraries and stacks take what is no memory; the stack of one thread is to come.
+    limit = std::min(limit, std::max(0.0, static_cast<double>(addresses.rlim_cur) - 8e6 -
                                               pages_now().addresses + pages_now().resident));
   return limit;
 }

@@ -2,8 +2,7 @@
 # all.sh [quick]: the checks that tests/run.sh leaves out. Each is one line of the table that this
 # prints at the end; the exit code is 1 if one failed.
 #   quick, a part of CI: the kernels with every instruction set, tensor, autograd and nn under
-#   AddressSanitizer and UndefinedBehaviorSanitizer, every source compiled alone, the tutorial on a
-#   minimal build.
+#   AddressSanitizer and UndefinedBehaviorSanitizer, the tutorial on a minimal build.
 #   Without it: the whole suite with every instruction set and 1, 2 and 3 threads, under the
 #   sanitizers and compiled by clang; threads under ThreadSanitizer; kernels under valgrind; every
 #   kind of consumer; the comparisons with other libraries where they are installed.
@@ -34,13 +33,10 @@ built() {
   shift
   cmake --preset "$preset" "$@" && cmake --build --preset "$preset" --target ebb_tests
 }
-# minimal COMPILER TARGET...: builds them with the reference kernels alone, each source by itself.
+# minimal TARGET...: builds them with the reference kernels alone.
 minimal() {
-  compiler=$1
-  shift
-  cmake -S . -B build/minimal -G Ninja -DEBB_MINIMAL=ON -DEBB_WERROR=ON -DCMAKE_UNITY_BUILD=OFF \
-    -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_CXX_FLAGS=-pedantic-errors &&
-    cmake --build build/minimal --target "$@"
+  cmake -S . -B build/minimal -G Ninja -DEBB_MINIMAL=ON -DEBB_WERROR=ON \
+    -DCMAKE_CXX_FLAGS=-pedantic-errors && cmake --build build/minimal --target "$@"
 }
 tests=build/release/tests/ebb_tests
 library="*tests/tensor*,*tests/kernels*,*tests/autograd*,*tests/nn*,*tests/threads*"
@@ -55,9 +51,8 @@ if [ "$quick" = quick ]; then
       env EBB_SIMD="$target" OMP_NUM_THREADS=$threads $tests -sf="$library,*tests/golden*"
     threads=3
   done
-  check "minimal build, each source alone" minimal c++ example_tutorial example_guidance
+  check "minimal build" minimal example_tutorial example_guidance
   check "the tutorial on it" ctest --test-dir build/minimal -R "example_(tutorial|guidance)"
-  check "each other source alone" sh tests/each_file.sh c++ tensor/cpu tensor/io apps
   check "sanitizers: build" built sanitize -DEBB_BUILD_APPS=OFF
   check "sanitizers: tensor, autograd, nn" env ASAN_OPTIONS=allocator_may_return_null=1 \
     build/sanitize/tests/ebb_tests -sf="$library"
@@ -72,7 +67,7 @@ else
   check "sanitizers: build" built sanitize -DEBB_BUILD_APPS=ON
   check "sanitizers: suite" env ASAN_OPTIONS=allocator_may_return_null=1 \
     build/sanitize/tests/ebb_tests
-  check "minimal build" minimal c++ all
+  check "minimal build" minimal all
   check "minimal build: suite" build/minimal/tests/ebb_tests
   check "ThreadSanitizer: build" built thread
   check "ThreadSanitizer: threads" \
@@ -82,6 +77,7 @@ else
     $tests -sf="*tests/kernels*"
   check "clang: build" built clang
   check "clang: suite" build/clang/tests/ebb_tests -sfe="*tests/apps*"
+  check "each source alone" sh tests/each_file.sh c++ tensor autograd nn diffusion apps
   check "clang, each source alone" sh tests/each_file.sh clang++ tensor autograd nn diffusion apps tests
   check "other libraries, as far as they are installed" sh tests/compare.sh
   check "consumers" sh tests/consumer/run.sh "$PWD" "$PWD/build/release" all

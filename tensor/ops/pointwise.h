@@ -24,6 +24,7 @@ namespace ebb {
   _(neg,         detail::neg(x),                          -g)                                  \
   _(exp,         detail::exp(x),                          g * y)                               \
   _(log,         detail::log(x),                          g / x)                               \
+  _(log1p,       std::log1p(x),                           g / (T(1) + x))                      \
   _(sqrt,        std::sqrt(x),                            g * (T(0.5) / y))                    \
   _(rsqrt,       T(1) / std::sqrt(x),                     g * (T(-0.5) * y * y * y))           \
   _(reciprocal,  T(1) / x,                                g * (-y * y))                        \

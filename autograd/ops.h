@@ -55,6 +55,8 @@ Variable cumsum(const Variable& x, std::int64_t dim);
 Variable cumprod(const Variable& x, std::int64_t dim);
 Variable softmax(const Variable& x, std::int64_t dim);
 Variable log_softmax(const Variable& x, std::int64_t dim);
+// log sum e^x along `dim`, which is kept as 1 or removed; shifted by the maximum.
+Variable logsumexp(const Variable& x, std::int64_t dim, bool keepdim = false);
 
 // Layout (autograd/ops/layout.cpp).
 Variable reshape(const Variable& x, const std::vector<std::int64_t>& sizes);
@@ -138,6 +140,9 @@ inline Tensor reshape(const Tensor& x, const std::vector<std::int64_t>& sizes) {
 }
 inline Tensor embedding(const Tensor& weight, const Tensor& index) {
   return embedding(Variable(weight), index).value();
+}
+inline Tensor logsumexp(const Tensor& x, std::int64_t dim, bool keepdim = false) {
+  return logsumexp(Variable(x), dim, keepdim).value();
 }
 inline Tensor dropout(const Tensor& x, const Tensor& keep, double p) {
   return dropout(Variable(x), keep, p).value();

@@ -131,6 +131,8 @@ class OperatorCases {
               [=](const Inputs& in) { return softmax(in[0], dim); });
       (*this)("log_softmax" + suffix, {normal({3, 2, 4})},
               [=](const Inputs& in) { return log_softmax(in[0], dim); });
+      (*this)("logsumexp" + suffix, {normal({3, 2, 4}) * 3.0},
+              [=](const Inputs& in) { return logsumexp(in[0], dim, dim == 0); });
     }
     (*this)("cumprod with zeros", {numbers({2, 0, 3, 4, 0, 1.5, 0, -1}, {2, 4})},
             [](const Inputs& in) { return cumprod(in[0], 1); });

@@ -123,4 +123,13 @@ Variable log_softmax(const Variable& x, std::int64_t dim) {
       });
 }
 
+Variable logsumexp(const Variable& x, std::int64_t dim, bool keepdim) {
+  const Tensor largest = amax(x.value(), {dim}, true);
+  // A shift by an infinity would leave nothing.
+  const Tensor zero = Tensor::scalar(0, x.dtype(), x.device());
+  const Tensor shift = where(equal(largest - largest, 0), largest, zero);
+  const Variable y = log(sum(exp(x - shift), {dim}, true)) + shift;
+  return keepdim ? y : squeeze(y, dim);
+}
+
 }  // namespace ebb

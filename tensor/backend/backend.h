@@ -118,7 +118,9 @@ struct Kernels {
   void (*softmax)(bool logarithm, const Tensor& x, const AxisView& along, Tensor& out) = nullptr;
   void (*softmax_backward)(bool logarithm, const Tensor& grad, const Tensor& y,
                            const AxisView& along, Tensor& out) = nullptr;
+  // Of neighbouring elements (inner 1): their values in order, and int64 places.
   void (*sort)(const Tensor& x, const AxisView& along, Tensor& out) = nullptr;
+  void (*argsort)(const Tensor& x, const AxisView& along, Tensor& out) = nullptr;
 
   // An Error that names `operation` where an element of `index` is outside [0, n). A device that
   // works behind the host's back may throw at its next download instead.

@@ -219,6 +219,18 @@ Tensor sort(const Tensor& x, std::int64_t dim) {
   return out;
 }
 
+Tensor argsort(const Tensor& x, std::int64_t dim) {
+  check_defined("argsort", x);
+  dim = named_dim("argsort", dim, x.rank());
+  const std::int64_t last = x.rank() - 1;
+  if (dim != last && last >= 0) return transpose(argsort(transpose(x, dim, last), last), dim, last);
+  Tensor out = Tensor::zeros(x.shape(), DType::int64, x.device());
+  if (x.rank() == 0) return out;
+  use("argsort", x.device(), kernels(x.device()).argsort)(x, along_dims(x.shape(), last, last + 1),
+                                                          out);
+  return out;
+}
+
 Tensor quantile(const Tensor& x, double q, std::int64_t dim, bool keepdim) {
   check_floating("quantile", x);
   check(q >= 0 && q <= 1, "quantile: q is {}; it must be in [0, 1]", q);

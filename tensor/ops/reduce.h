@@ -44,6 +44,8 @@ Tensor log_softmax_backward(const Tensor& grad, const Tensor& y, std::int64_t di
 // AxisView `dim`: ascending values; the q-quantile by linear interpolation (as NumPy and PyTorch),
 // q in [0, 1].
 Tensor sort(const Tensor& x, std::int64_t dim);
+// int64: the places of sort's values; equal ones stay in order.
+Tensor argsort(const Tensor& x, std::int64_t dim);
 Tensor quantile(const Tensor& x, double q, std::int64_t dim, bool keepdim = false);
 
 }  // namespace ebb

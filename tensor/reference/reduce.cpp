@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace ebb::reference {
 
@@ -168,6 +169,23 @@ void sort(const Tensor& x, const AxisView& along, std::int64_t begin, std::int64
   });
 }
 
+// The places of what sort gives, in the same order.
+void argsort(const Tensor& x, const AxisView& along, std::int64_t begin, std::int64_t end,
+             Tensor& out) {
+  const std::int64_t n = along.n;
+  dispatch_all(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    for (std::int64_t i = begin; i < end; ++i) {
+      const T* from = input<T>(x) + i * n;
+      std::int64_t* to = output<std::int64_t>(out) + i * n;
+      std::iota(to, to + n, 0);
+      std::stable_sort(to, to + n, [from](std::int64_t a, std::int64_t b) {
+        return from[a] < from[b] || (from[a] == from[a] && from[b] != from[b]);
+      });
+    }
+  });
+}
+
 void add_reduce_kernels(Kernels& table) {
   table.reduce = reduce;
   table.softmax = softmax;
@@ -181,6 +199,9 @@ void add_reduce_kernels(Kernels& table) {
   table.cumprod_backward = [](const Tensor& grad, const Tensor& x, const Tensor& y,
                               const AxisView& along, Tensor& out) {
     cumprod_backward(grad, x, y, along, 0, along.outer * along.inner, out);
+  };
+  table.argsort = [](const Tensor& x, const AxisView& along, Tensor& out) {
+    argsort(x, along, 0, along.outer, out);
   };
   table.sort = [](const Tensor& x, const AxisView& along, Tensor& out) {
     sort(x, along, 0, along.outer, out);

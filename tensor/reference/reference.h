@@ -28,6 +28,8 @@ void cumprod_backward(const Tensor& grad, const Tensor& x, const Tensor& y, cons
                       std::int64_t begin, std::int64_t end, Tensor& out);
 void sort(const Tensor& x, const AxisView& along, std::int64_t begin, std::int64_t end,
           Tensor& out);
+void argsort(const Tensor& x, const AxisView& along, std::int64_t begin, std::int64_t end,
+             Tensor& out);
 void argmax(const Tensor& x, const AxisView& along, std::int64_t begin, std::int64_t end,
             Tensor& out);
 void max_pool2d(const Tensor& x, const Pool2dOptions& options, std::int64_t begin, std::int64_t end,

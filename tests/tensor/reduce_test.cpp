@@ -160,6 +160,10 @@ TEST_CASE("sort and quantile") {
   CHECK(values(sort(x, 0)) == std::vector<double>{3, 1, 2, 9, 7, 8});
   CHECK(values(sort(transpose(x, 0, 1), 0)) == std::vector<double>{1, 7, 2, 8, 3, 9});
   CHECK(std::isnan(values(sort(Tensor::from<float>({NAN, 1, 0}), 0))[2]));
+  CHECK(values(argsort(x, 1)) == std::vector<double>{1, 2, 0, 1, 2, 0});
+  CHECK(values(argsort(x, 0)) == std::vector<double>{0, 0, 0, 1, 1, 1});
+  CHECK(values(argsort(Tensor::from<float>({NAN, 1, 0, 1}), 0)) == std::vector<double>{2, 1, 3, 0});
+  CHECK(values(argsort(Tensor::scalar(3), 0)) == std::vector<double>{0});
   CHECK(values(quantile(x, 0.5, 1)) == std::vector<double>{2, 8});
   CHECK(values(quantile(x, 0.25, -1)) == std::vector<double>{1.5, 7.5});
   CHECK(values(quantile(x, 0, 1)) == std::vector<double>{1, 7});

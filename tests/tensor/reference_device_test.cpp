@@ -50,6 +50,7 @@ TEST_CASE("reference: functions without a gradient are the CPU's") {
          return sum(square(neg(i)) - mul(abs(i), i) + maximum(i, relu(i)), {1});
        }},
       {"argmax", [](const Tensor& x) { return argmax(x, 1); }},
+      {"argsort", [](const Tensor& x) { return argsort(x, 1); }},
       {"sort", [](const Tensor& x) { return sort(x, 0); }},
       {"quantile", [](const Tensor& x) { return quantile(x, 0.3, 2); }, false},
       {"cumsum of int64", [](const Tensor& x) { return cumsum(mul(x, 9).to(DType::int64), 1); }},

@@ -36,6 +36,12 @@ void sort(const Tensor& x, const AxisView& along, Tensor& out) {
   });
 }
 
+void argsort(const Tensor& x, const AxisView& along, Tensor& out) {
+  for_columns(along, [&](std::int64_t begin, std::int64_t end) {
+    reference::argsort(x, along, begin, end, out);
+  });
+}
+
 void argmax(const Tensor& x, const AxisView& along, Tensor& out) {
   for_columns(along, [&](std::int64_t begin, std::int64_t end) {
     reference::argmax(x, along, begin, end, out);
@@ -48,6 +54,7 @@ void add_along_kernels(Kernels& table) {
   table.scan = scan;
   table.cumprod_backward = cumprod_backward;
   table.sort = sort;
+  table.argsort = argsort;
   table.argmax = argmax;
 }
 

@@ -129,7 +129,7 @@ void evaluate(EvaluateOptions& options) {
             {"minutes", run.seconds_at(options.checkpoint) / 60}};
   if (request.spacing) json["spacing"] = name_of(*request.spacing);  // else the samplers' usual
   if (evaluation.classifier_accuracy()) {
-    json["classifier"] = {{"file", evaluation.classifier_file()},
+    json["judge"] = {{"file", evaluation.classifier_file()},
                           {"test_accuracy", *evaluation.classifier_accuracy()}};
     note(fmt::format("the classifier is right on {:.2f}% of the test images{}",
                      100 * *evaluation.classifier_accuracy(),
@@ -163,7 +163,7 @@ void add_evaluate_command(CLI::App& app) {
   command->add_option("--weights", o->weights, "ema (average) or raw")
       ->check(CLI::IsMember({"ema", "raw"}));
   command->add_option("--cache", o->classifier.cache,
-                      "Folder where the classifier, a classifier of the run's data set, is kept");
+                      "Folder where the classifier of the run's data set is kept");
   command
       ->add_option("--classifier-steps,--judge-steps", o->classifier.steps,
                    "Steps of its training, 128 images each")

@@ -56,6 +56,9 @@ std::vector<Tensor> grad(const std::vector<Variable>& outputs, const std::vector
   check(cotangents.empty() || cotangents.size() == outputs.size(),
         "grad: {} cotangents for {} outputs; give one each or none", cotangents.size(),
         outputs.size());
+  for (const auto* list : {&outputs, &inputs})
+    for (const Variable& v : *list)
+      check(v.defined(), "grad: a variable is undefined; give it a value first");
   std::unordered_map<const void*, Tensor> found;  // by node or leaf, of the inputs
   const auto key = [](const Variable& v) -> const void* {
     return v.is_leaf() ? static_cast<const void*>(v.state_.get()) : v.state_->node.get();
@@ -84,8 +87,10 @@ std::vector<Tensor> grad(const std::vector<Variable>& outputs, const std::vector
                   });
   std::vector<Tensor> result;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    result.push_back(found.at(key(inputs[i])));
-    check(result.back().defined(), "grad: no output depends on input {}; leave it out", i);
+    const Tensor& gradient = found.at(key(inputs[i]));
+    check(gradient.defined(), "grad: no output depends on input {}; leave it out", i);
+    // No two share memory: a caller may change one in place.
+    result.push_back(gradient.is_unique() ? gradient : gradient.clone());
   }
   return result;
 }
@@ -97,8 +102,8 @@ Variable checkpoint(const std::function<Variable(const std::vector<Variable>&)>&
     const NoGrad no_grad;
     value = function(inputs).value();
   }
-  std::vector<Tensor> kept;
-  for (const Variable& input : inputs) kept.push_back(input.value());
+  std::vector<Saved> kept;
+  for (const Variable& input : inputs) kept.emplace_back("checkpoint", input.value());
   // The parameters inside need gradients where no input does: the last input stands for them.
   std::vector<Variable> all = inputs;
   all.emplace_back(Tensor::zeros({}), true);
@@ -106,10 +111,11 @@ Variable checkpoint(const std::function<Variable(const std::vector<Variable>&)>&
       "checkpoint", value, all,
       [function, kept](const Tensor& cotangent, const Needs& needs) -> std::vector<Tensor> {
         std::vector<Variable> leaves;
-        for (std::size_t i = 0; i < kept.size(); ++i) leaves.emplace_back(kept[i], needs[i]);
+        for (std::size_t i = 0; i < kept.size(); ++i) leaves.emplace_back(kept[i].get(), needs[i]);
         {
           const GradMode recorded(true);
-          function(leaves).backward(cotangent);
+          const Variable again = function(leaves);
+          if (again.requires_grad()) again.backward(cotangent);
         }
         std::vector<Tensor> gradients;
         for (const Variable& leaf : leaves) gradients.push_back(leaf.grad());

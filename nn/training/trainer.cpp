@@ -95,7 +95,9 @@ StepReport Trainer::step(const Batch& batch, double progress) {
   }
   // One copy from the device for both.
   const std::vector<double> told =
-      stack({total, gradients.empty() ? total * 0.0 : sum_of_squares(gradients)}, 0)
+      stack({total, gradients.empty() ? Tensor::scalar(0, DType::float64, total.device())
+                                      : sum_of_squares(gradients)},
+            0)
           .to_vector<double>();
   report.loss = told[0];
   report.grad_norm = std::sqrt(told[1]);

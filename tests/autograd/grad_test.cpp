@@ -58,6 +58,10 @@ TEST_CASE("grad: errors") {
   const Variable x(normal({3}, 1), true), w(normal({3}, 2), true), plain(normal({3}, 2));
   CHECK_THROWS_WITH(grad({sum(x)}, {w}), doctest::Contains("no output depends on input 0"));
   CHECK_THROWS_WITH(grad({x * 2.0}, {x}), doctest::Contains("give the cotangent"));
+  CHECK_THROWS_WITH(grad({sum(x)}, {Variable()}), doctest::Contains("a variable is undefined"));
+  CHECK_THROWS_WITH(grad({Variable()}, {x}), doctest::Contains("a variable is undefined"));
+  const std::vector<Tensor> both = grad({sum(x + w)}, {x, w});
+  CHECK_FALSE(both[0].shares_memory(both[1]));
   CHECK_THROWS_WITH(grad({sum(plain)}, {x}), doctest::Contains("needs no gradient"));
   CHECK_THROWS_WITH(grad({sum(x)}, {x}, {Tensor::ones({}), Tensor::ones({})}),
                     doctest::Contains("2 cotangents for 1 outputs"));

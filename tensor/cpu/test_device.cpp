@@ -1,7 +1,9 @@
 // Device::test: the CPU's kernels on pages that are closed while no kernel runs.
 #include <ebb/tensor/backend/backend.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <mutex>
 
@@ -18,7 +20,7 @@ class Pages {
 
   void* allocate(std::size_t bytes) {
     const std::lock_guard lock(mutex_);
-    constexpr std::size_t page = 4096;
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     bytes = (bytes + page - 1) / page * page;
     if (base_ == MAP_FAILED || bytes > reserved - used_) return nullptr;
     char* const block = static_cast<char*>(base_) + used_;
@@ -51,7 +53,7 @@ class Pages {
   int open_ = 0;  // kernels that run
 };
 
-Copies counted;
+std::atomic<std::int64_t> uploads{0}, downloads{0};
 
 void* allocate(std::size_t bytes) { return Pages::instance().allocate(bytes); }
 // Neither addresses nor bytes are used again: tests are short.
@@ -65,11 +67,11 @@ void copy(void* to, const void* from, std::size_t bytes) {
   leave();
 }
 void upload(void* to, const void* from, std::size_t bytes) {
-  ++counted.uploads;
+  ++uploads;
   copy(to, from, bytes);
 }
 void download(void* to, const void* from, std::size_t bytes) {
-  ++counted.downloads;
+  ++downloads;
   copy(to, from, bytes);
 }
 
@@ -90,6 +92,6 @@ const Kernels& kernels() {
   return table;
 }
 
-Copies copies() { return counted; }
+Copies copies() { return {uploads, downloads}; }
 
 }  // namespace ebb::test_device

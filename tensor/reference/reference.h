@@ -36,6 +36,13 @@ void max_pool2d(const Tensor& x, const Pool2dOptions& options, std::int64_t begi
                 Tensor& out);
 void max_pool2d_backward(const Tensor& grad, const Tensor& x, const Pool2dOptions& options,
                          std::int64_t begin, std::int64_t end, Tensor& dx);
+// Chunks (tensor/random/philox_rows.h) and blocks of 16 [begin, end).
+void philox_uniform(const PhiloxAddress& address, std::int64_t begin, std::int64_t end,
+                    Tensor& out);
+void philox_normal(const PhiloxAddress& address, std::int64_t begin, std::int64_t end, Tensor& out);
+void philox_integers(std::int64_t low, std::uint64_t range, const PhiloxAddress& address,
+                     std::int64_t begin, std::int64_t end, Tensor& out);
+void box_muller(std::int64_t begin, std::int64_t end, Tensor& x);
 void attention(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
                Attended& out);
 void attention_backward(const Heads& heads, const Tensor& grad, const Tensor& q, const Tensor& k,

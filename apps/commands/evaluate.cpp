@@ -130,7 +130,7 @@ void evaluate(EvaluateOptions& options) {
   if (request.spacing) json["spacing"] = name_of(*request.spacing);  // else the samplers' usual
   if (evaluation.classifier_accuracy()) {
     json["judge"] = {{"file", evaluation.classifier_file()},
-                          {"test_accuracy", *evaluation.classifier_accuracy()}};
+                     {"test_accuracy", *evaluation.classifier_accuracy()}};
     note(fmt::format("the classifier is right on {:.2f}% of the test images{}",
                      100 * *evaluation.classifier_accuracy(),
                      evaluation.classifier_file().empty()

@@ -130,8 +130,7 @@ TEST_CASE(
   CHECK(read_json(folder / "c.json") == a);
 
   REQUIRE(evaluate_run(folder / "d.json", {"--classifier-steps", "1"}).code == 0);
-  CHECK(read_json(folder / "d.json")["judge"]["test_accuracy"] <
-        a["judge"]["test_accuracy"]);
+  CHECK(read_json(folder / "d.json")["judge"]["test_accuracy"] < a["judge"]["test_accuracy"]);
 
   REQUIRE(evaluate_run(folder / "e.json", {"--spacing", "karras"}).code == 0);
   const nlohmann::json karras = read_json(folder / "e.json");

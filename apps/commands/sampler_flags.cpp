@@ -89,7 +89,9 @@ void add_sampler_flags(CLI::App& command, SamplerFlags& flags) {
       .add_option("--guidance-interval", flags.guidance_interval,
                   "Guide only where sigma / alpha is in LOW,HIGH (default: everywhere)")
       ->check(named(parse_interval));
-  command.add_option("--clip", flags.clip, "Of the predicted image: none, range, dynamic")
+  command
+      .add_option("--clip", flags.clip,
+                  "Of the predicted image: none, range, dynamic (default: the network's)")
       ->check(CLI::IsMember({"none", "range", "dynamic"}));
   command.add_option("--batch", request.batch, "Images drawn at a time; changes no image")
       ->check(CLI::Range(1, 100'000));
@@ -99,9 +101,10 @@ void settle(SamplerFlags& flags, RunConfig& config) {
   SampleRequest& request = flags.request;
   check_usage(request.sampler != "list", "--sampler list: it is ebb sample that shows them");
   if (!flags.spacing.empty()) request.spacing = parse_spacing(flags.spacing);
-  request.clip.kind = flags.clip == "none"    ? Clip::Kind::none
-                      : flags.clip == "range" ? Clip::Kind::range
-                                              : Clip::Kind::dynamic;
+  if (!flags.clip.empty())
+    request.clip = Clip{flags.clip == "none"    ? Clip::Kind::none
+                        : flags.clip == "range" ? Clip::Kind::range
+                                                : Clip::Kind::dynamic};
   request.guidance = flags.guidance.value_or(flags.usual_guidance);
   if (!flags.guidance_interval.empty())
     request.guidance_interval = parse_interval(flags.guidance_interval);

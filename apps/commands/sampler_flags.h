@@ -11,7 +11,7 @@ namespace ebb::apps {
 
 struct SamplerFlags {
   SampleRequest request;
-  std::string spacing, shift, guidance_interval, clip = "range";  // empty: the usual
+  std::string spacing, shift, guidance_interval, clip;  // empty: the usual
   bool zero_terminal_snr = false;
   double usual_guidance = 1;       // of the command, where the model has a null class
   std::optional<double> guidance;  // as given

@@ -22,7 +22,7 @@ Batch Dataset::batch(const std::vector<std::int64_t>& indices) const {
     for (const std::uint8_t byte : bytes) *to++ = to_float(byte);
     if (classes() > 0) labels.push_back(label(index));
   }
-  if (classes() > 0) result.labels = Tensor::from(labels);
+  if (classes() > 0) result.conditioning.labels = Tensor::from(labels);
   return result;
 }
 

@@ -30,8 +30,8 @@ class Dataset {
   std::int64_t classes() const { return static_cast<std::int64_t>(info_.class_names.size()); }
   virtual std::int64_t size() const = 0;
 
-  // Images (N, H, W, C) float32 in [-1, 1] and labels (N) int64, undefined without classes. An
-  // index outside [0, size()) and an image that cannot be read are an Error.
+  // Images (N, H, W, C) float32 in [-1, 1] and what is known of them: labels, where there are
+  // classes. An index outside [0, size()) and an image that cannot be read are an Error.
   Batch batch(const std::vector<std::int64_t>& indices) const;
 
  protected:

@@ -38,7 +38,7 @@ Seen look_at(const FeatureClassifier& classifier, const Dataset& data,
     const Classification seen = classify(classifier.network, batch.images);
     features.push_back(seen.features);
     logits.push_back(seen.logits);
-    if (batch.labels.defined()) labels.push_back(batch.labels);
+    if (batch.conditioning.labels.defined()) labels.push_back(batch.conditioning.labels);
   });
   return {{cat(features, 0), cat(logits, 0)}, labels.empty() ? Tensor() : cat(labels, 0)};
 }
@@ -128,12 +128,13 @@ std::optional<double> Evaluation::bits_per_dimension(const Model& model, Device 
   if (path.steps() < 2 || path.at(path.t_noise()).alpha == 0) return std::nullopt;
   const Dataset& data = split == Split::train ? *train_ : *test_;
   Batch batch = data.batch(chosen(data, std::min(data.size(), images))).to(device);
-  if (model.num_classes() == 0) batch.labels = {};
+  batch.conditioning = model.understood(batch.conditioning);
   WeightCache weights;
   const WeightCache::Scope scope(weights);
-  const TimedPredictor predictor = [&](const Tensor& x, const Tensor& t, const Tensor& labels) {
+  const TimedPredictor predictor = [&](const Tensor& x, const Tensor& t,
+                                       const Conditioning& given) {
     const NoGrad no_grad;
-    return model(x, t, labels).value();
+    return model(x, t, given).value();
   };
   return ebb::bits_per_dimension(predictor, path, config_.objective.prediction, batch,
                                  std::min(evaluations, path.steps() - 1),

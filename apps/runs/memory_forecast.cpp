@@ -16,15 +16,14 @@ constexpr double bytes_of_thread = 4e6;
 // Images that a multistep sampler keeps, with x, its noise and what the network said.
 constexpr double images_of_sampler = 10;
 
-// Images of the run's size, or small square ones that the network can take.
-Tensor small_images(const RunConfig& config, std::int64_t count, Device device) {
-  const DatasetInfo& image = config.image;
-  if (image.height * image.width <= most_pixels)
-    return Tensor::zeros({count, image.height, image.width, image.channels}, DType::float32,
-                         device);
+// Samples of the network's size, or small square ones that it can take.
+Tensor small_images(const RunConfig& config, const SampleSpec& sample, std::int64_t count,
+                    Device device) {
+  if (sample.height * sample.width <= most_pixels)
+    return Tensor::zeros(sample.shape(count), DType::float32, device);
   const std::int64_t factor = config.model == "unet" ? side_multiple(config.unet) : least_side;
   const std::int64_t side = (least_side + factor - 1) / factor * factor;
-  return Tensor::zeros({count, side, side, image.channels}, DType::float32, device);
+  return Tensor::zeros({count, side, side, sample.channels}, DType::float32, device);
 }
 
 Tensor first_class(const Model& model, const Tensor& images) {
@@ -34,12 +33,13 @@ Tensor first_class(const Model& model, const Tensor& images) {
 
 // What `work` takes from the system for one and for two images.
 template <class Work>
-MemoryForecast measure(const RunConfig& config, Device device, const Work& work) {
+MemoryForecast measure(const RunConfig& config, const SampleSpec& sample, Device device,
+                       const Work& work) {
   double taken[2], pixels = 0;
   for (const std::int64_t count : {1, 2}) {
     release_cached_storage(device);
     const StorageStatistics before = storage_statistics(device);
-    const Tensor images = small_images(config, count, device);
+    const Tensor images = small_images(config, sample, count, device);
     pixels = static_cast<double>(images.size(1) * images.size(2));
     work(images);
     const StorageStatistics after = storage_statistics(device);
@@ -48,7 +48,7 @@ MemoryForecast measure(const RunConfig& config, Device device, const Work& work)
   }
   release_cached_storage(device);
   const double per_image = std::max(0.0, taken[1] - taken[0]);
-  const auto all_pixels = static_cast<double>(config.image.height * config.image.width);
+  const auto all_pixels = static_cast<double>(sample.height * sample.width);
   return {std::max(0.0, taken[0] - per_image), per_image * all_pixels / pixels};
 }
 
@@ -59,13 +59,11 @@ MemoryForecast training_memory(const RunConfig& config) {
   const std::unique_ptr<Model> model = make_model(config);
   const LossFunction loss = diffusion_objective(*model, make_path(config), config.objective);
   const std::vector<NamedParameter> parameters = named_parameters(*model);
-  MemoryForecast forecast = measure(config, Device::cpu, [&](const Tensor& images) {
+  MemoryForecast forecast = measure(config, model->sample, Device::cpu, [&](const Tensor& images) {
     loss({images, first_class(*model, images)}, {.batch_size = images.size(0)}).backward();
     for (const NamedParameter& p : parameters) Variable(p.variable).zero_grad();
   });
-  const DatasetInfo& image = config.image;
-  const double batch = 4.0 * static_cast<double>(image.height * image.width * image.channels) *
-                       static_cast<double>(config.batch);
+  const double batch = 4.0 * static_cast<double>(model->sample.shape(config.batch).numel());
   forecast.fixed += held + bytes_of_thread * thread_count() +
                     batch * static_cast<double>(BatchLoader::usual_ahead);
   return forecast;
@@ -73,17 +71,16 @@ MemoryForecast training_memory(const RunConfig& config) {
 
 MemoryForecast sampling_memory(const Model& model, const RunConfig& config, Device device) {
   const double held = resident_memory();
-  MemoryForecast forecast = measure(config, device, [&](const Tensor& images) {
+  MemoryForecast forecast = measure(config, model.sample, device, [&](const Tensor& images) {
     const NoGrad no_grad;
     WeightCache weights;
     const WeightCache::Scope scope(weights);
     model(images, Tensor::zeros({images.size(0)}, DType::float32, device),
           first_class(model, images));
   });
-  const DatasetInfo& image = config.image;
   forecast.fixed += held + bytes_of_thread * thread_count();
   forecast.per_image +=
-      images_of_sampler * 4.0 * static_cast<double>(image.height * image.width * image.channels);
+      images_of_sampler * 4.0 * static_cast<double>(model.sample.shape(1).numel());
   return forecast;
 }
 

@@ -191,6 +191,9 @@ std::unique_ptr<Model> make_on_host(const RunConfig& config) {
 
 std::unique_ptr<Model> make_model(const RunConfig& config, Device device) {
   std::unique_ptr<Model> model = make_on_host(config);
+  model->sample = {.height = config.image.height,
+                   .width = config.image.width,
+                   .channels = config.image.channels};
   move_to(*model, device);
   return model;
 }

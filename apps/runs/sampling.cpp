@@ -27,23 +27,25 @@ Tensor labels_from(const std::vector<std::int64_t>& labels, std::int64_t first, 
 Predictor predictor(const Model& model, const SampleRequest& request, std::int64_t first,
                     std::int64_t count) {
   const ConditionalPredictor conditional = [&model](const Tensor& x, const Level& level,
-                                                    const Tensor& labels) {
+                                                    const Conditioning& given) {
     const NoGrad no_grad;
-    return model(x, times_of(level, x), labels).value();
+    return model(x, times_of(level, x), given).value();
   };
   if (request.labels.empty())
     return [conditional](const Tensor& x, const Level& level) { return conditional(x, level, {}); };
-  CfgOptions options;
-  options.rescale = request.guidance_rescale;
-  if (!request.negative_labels.empty())
-    options.negative_labels = labels_from(request.negative_labels, first, count, request.device);
   GuidanceScale scale = [w = request.guidance](const Level&) { return w; };
   if (request.guidance_interval) {
     const auto [low, high] = *request.guidance_interval;
     scale = interval_scale(scale, low, high);
   }
-  return classifier_free(conditional, labels_from(request.labels, first, count, request.device),
-                         model.num_classes(), scale, options);
+  const Conditioning given = labels_from(request.labels, first, count, request.device);
+  if (request.guidance == 1)
+    return [=](const Tensor& x, const Level& level) { return conditional(x, level, given); };
+  const Conditioning away =
+      request.negative_labels.empty()
+          ? model.null_conditioning(count, request.device)
+          : labels_from(request.negative_labels, first, count, request.device);
+  return classifier_free(conditional, given, away, scale, {.rescale = request.guidance_rescale});
 }
 
 std::int64_t parse_number(const std::string& text, const std::string& all, std::int64_t classes) {
@@ -129,15 +131,13 @@ void draw_each(const Model& model, const RunConfig& config, const SampleRequest&
   for (std::int64_t first = 0; first < request.count; first += plan.batch) {
     const std::int64_t count = std::min(plan.batch, request.count - first);
     const std::int64_t index = request.first_index + first;
-    const Denoiser denoiser = make_denoiser(predictor(model, request, first, count),
-                                            config.objective.prediction, {request.clip});
+    const Denoiser denoiser =
+        make_denoiser(predictor(model, request, first, count), config.objective.prediction,
+                      {request.clip.value_or(model.sample.clip)});
     Observer observe;
     if (observer) observe = [&](const StepView& view) { observer({first, request.count, view}); };
     const Tensor start =
-        start_noise(grid[0],
-                    {count, config.image.height, config.image.width, config.image.channels},
-                    request.seed, index)
-            .to(request.device);
+        start_noise(grid[0], model.sample.shape(count), request.seed, index).to(request.device);
     const Sampling sampling{denoiser, path, grid, philox_noise(request.seed, index), observe};
     const Tensor images = request.drawing
                               ? request.drawing(sampling, start, first)
@@ -153,10 +153,9 @@ void draw_each(const Model& model, const RunConfig& config, const SampleRequest&
 
 Tensor draw_samples(const Model& model, const RunConfig& config, const SampleRequest& request,
                     const SamplingObserver& observer) {
-  const DatasetInfo& image = config.image;
-  const double bytes = 4.0 * static_cast<double>(image.height * image.width * image.channels);
+  const double values = static_cast<double>(model.sample.shape(1).numel());
   check_memory(fmt::format("{} samples at once", request.count),
-               2 * bytes * static_cast<double>(request.count));
+               2 * sizeof(float) * values * static_cast<double>(request.count));
   std::vector<Tensor> parts;
   draw_each(
       model, config, request, [&](const Tensor& images) { parts.push_back(images); }, observer);

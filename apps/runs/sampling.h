@@ -27,7 +27,7 @@ struct SampleRequest {
   std::optional<std::pair<double, double>> guidance_interval = {};
   // Class i of what sample i moves away from, in turn as `labels`; empty: no class.
   std::vector<std::int64_t> negative_labels = {};
-  Clip clip = {Clip::Kind::range};
+  std::optional<Clip> clip = {};  // else the model's own (SampleSpec)
   std::uint64_t seed = 0;
   std::int64_t count = 1;
   std::vector<std::int64_t> labels = {};  // sample i has labels[i mod size]; empty: no class
@@ -52,9 +52,9 @@ struct BatchPlan {
 };
 BatchPlan plan_batches(const Model& model, const RunConfig& config, const SampleRequest& request);
 
-// Gives images (n, H, W, C) float32, not clamped, on the host, batch by batch (plan_batches) to
-// `sink`. Image i is a function of the weights, the request and (seed, first_index + i) alone,
-// whatever the batch.
+// Gives samples of the model's shape (n, H, W, C) float32, not clamped, on the host, batch by batch
+// (plan_batches) to `sink`. Image i is a function of the weights, the request and (seed,
+// first_index + i) alone, whatever the batch.
 using SampleSink = std::function<void(const Tensor& images)>;
 void draw_each(const Model& model, const RunConfig& config, const SampleRequest& request,
                const SampleSink& sink, const SamplingObserver& observer = {});

@@ -103,17 +103,18 @@ void train_and_sample(const std::string& out, std::int64_t steps, Device device)
   WeightCache weights;
   const WeightCache::Scope scope(weights);
   const Tensor labels = row_labels(data->classes(), columns).to(device);
+  const Conditioning nothing = model.null_conditioning(labels.numel(), device);
   const Tensor start =
       start_noise(path, {labels.numel(), info.height, info.width, info.channels}, seed).to(device);
   const ConditionalPredictor predict = [&](const Tensor& x, const Level& level,
-                                           const Tensor& given) {
+                                           const Conditioning& given) {
     const NoGrad no_grad;
     return model(x, times_of(level, x), given).value();
   };
   auto sampling = [&](const std::string& name, double guidance, std::int64_t sampler_steps) {
     auto progress = std::make_shared<Progress>(name, "steps");
     return Sampling{
-        make_denoiser(classifier_free(predict, labels, data->classes(), guidance), Prediction::v,
+        make_denoiser(classifier_free(predict, labels, nothing, guidance), Prediction::v,
                       {.clip = {.kind = Clip::Kind::range}}),
         path, make_grid(path, sampler_steps), philox_noise(seed), [progress](const StepView& view) {
           progress->update(static_cast<double>(view.step + 1) / static_cast<double>(view.steps),

@@ -3,6 +3,7 @@
 
 #include <ebb/diffusion/schedules/path.h>
 #include <ebb/diffusion/schedules/prediction.h>
+#include <ebb/nn/conditioning.h>
 
 #include <functional>
 
@@ -12,9 +13,9 @@ namespace ebb {
 // (guidance.h), and so is given the level itself: a time that was rounded to a network's float32
 // may lie outside the path.
 using Predictor = std::function<Tensor(const Tensor& x, const Level& level)>;
-// The same with int64 labels (N).
+// The same with what it is told of each sample.
 using ConditionalPredictor =
-    std::function<Tensor(const Tensor& x, const Level& level, const Tensor& labels)>;
+    std::function<Tensor(const Tensor& x, const Level& level, const Conditioning& given)>;
 // What a network is told: level.t for each sample of x, (N), of x's dtype and device.
 Tensor times_of(const Level& level, const Tensor& x);
 

@@ -32,30 +32,23 @@ Tensor guide(const Tensor& negative, const Tensor& positive, double w) {
   return axpby(1 - w, negative, w, positive);
 }
 
-Tensor drop_labels(const Tensor& labels, const Tensor& u, double p, std::int64_t null_label) {
-  check(p >= 0 && p <= 1, "label dropout: probability {}; it must be in [0, 1]", p);
-  check(labels.shape() == u.shape(), "label dropout: labels {} but uniforms {}", labels.shape(),
-        u.shape());
-  const Device device = labels.device();
-  return where(less(u.to(DType::float64), Tensor::scalar(p, DType::float64, device)),
-               Tensor::scalar(static_cast<double>(null_label), DType::int64, device), labels);
+Conditioning drop_conditioning(const Conditioning& given, const Conditioning& nothing,
+                               const Tensor& u, double p) {
+  check(p >= 0 && p <= 1, "dropout of conditions: probability {}; it must be in [0, 1]", p);
+  const Tensor bound = Tensor::scalar(p, DType::float64, u.device());
+  return where(less(u.to(DType::float64), bound), nothing, given);
 }
 
-Predictor classifier_free(ConditionalPredictor model, Tensor labels, std::int64_t null_label,
+Predictor classifier_free(ConditionalPredictor model, Conditioning positive, Conditioning negative,
                           GuidanceScale scale, const CfgOptions& options) {
   check(options.rescale >= 0 && options.rescale <= 1,
         "guidance: rescale = {}; it must be in [0, 1]", options.rescale);
-  Tensor negative = options.negative_labels;
-  if (!negative.defined())
-    negative = Tensor::full(labels.shape(), static_cast<double>(null_label), DType::int64,
-                            labels.device());
-  check(negative.shape() == labels.shape(), "guidance: {} negative labels for {} labels",
-        negative.shape(), labels.shape());
+  const Conditioning given = cat(negative, positive);
   return [=](const Tensor& x, const Level& level) {
     const double w = scale_at(scale, level);
-    if (w == 1) return model(x, level, labels);
+    if (w == 1) return model(x, level, positive);
     const std::int64_t n = x.size(0);
-    const Tensor both = model(cat({x, x}, 0), level, cat({negative, labels}, 0));
+    const Tensor both = model(cat({x, x}, 0), level, given);
     const Tensor away = slice(both, 0, 0, n), toward = slice(both, 0, n, 2 * n);
     const std::int64_t channels = options.channels > 0 ? options.channels : both.size(-1);
     const auto guided = [&](const Tensor& from, const Tensor& to) {
@@ -68,12 +61,12 @@ Predictor classifier_free(ConditionalPredictor model, Tensor labels, std::int64_
   };
 }
 
-Predictor classifier_free(ConditionalPredictor model, Tensor labels, std::int64_t null_label,
+Predictor classifier_free(ConditionalPredictor model, Conditioning positive, Conditioning negative,
                           double scale, const CfgOptions& options) {
   check(std::isfinite(scale), "guidance: the scale is {}; it must be a finite number", scale);
   return classifier_free(
-      std::move(model), std::move(labels), null_label, [scale](const Level&) { return scale; },
-      options);
+      std::move(model), std::move(positive), std::move(negative),
+      [scale](const Level&) { return scale; }, options);
 }
 
 Predictor autoguided(Predictor strong, Predictor weak, GuidanceScale scale) {

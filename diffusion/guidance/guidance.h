@@ -16,13 +16,12 @@ using GuidanceScale = std::function<double(const Level& level)>;
 // the negative, 1 the positive bit for bit). w must be finite; else Error.
 Tensor guide(const Tensor& negative, const Tensor& positive, double w);
 
-// Labels for training: each of (N) becomes `null_label` with probability p; `u` (N) are uniforms
-// in [0, 1) and a label is dropped where u < p.
-Tensor drop_labels(const Tensor& labels, const Tensor& u, double p, std::int64_t null_label);
+// Conditions for training: each sample's become those of `nothing` with probability p; `u` (N) are
+// uniforms in [0, 1) and a sample's are dropped where u < p.
+Conditioning drop_conditioning(const Conditioning& given, const Conditioning& nothing,
+                               const Tensor& u, double p);
 
 struct CfgOptions {
-  // Labels (N) of what to move away from; undefined means the null label for all.
-  Tensor negative_labels = {};
   // Share of the guided output rescaled to the standard deviation of the positive one, each
   // sample for itself (Lin et al. 2023, eq. 15 and 16). In [0, 1].
   double rescale = 0;
@@ -30,11 +29,12 @@ struct CfgOptions {
   // 0 means all.
   std::int64_t channels = 0;
 };
-// Classifier-free guidance. Both halves run as one batch of 2N; where the scale is 1 the positive
-// half runs alone.
-Predictor classifier_free(ConditionalPredictor model, Tensor labels, std::int64_t null_label,
+// Classifier-free guidance towards `positive`, away from `negative` (Model::null_conditioning, or
+// another), which are told alike. Both halves run as one batch of 2N; where the scale is 1 the
+// positive half runs alone.
+Predictor classifier_free(ConditionalPredictor model, Conditioning positive, Conditioning negative,
                           GuidanceScale scale, const CfgOptions& options = {});
-Predictor classifier_free(ConditionalPredictor model, Tensor labels, std::int64_t null_label,
+Predictor classifier_free(ConditionalPredictor model, Conditioning positive, Conditioning negative,
                           double scale, const CfgOptions& options = {});
 
 // A weaker model as the negative (Karras et al. 2024): guide(weak, strong, w).

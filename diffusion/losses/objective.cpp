@@ -17,14 +17,14 @@ LossFunction diffusion_objective(const Model& model, const Path& path,
     const std::vector<Level> levels = levels_of("objective", path, x0, t);
     const Tensor eps =
         philox_normal(x0.shape(), draws.address(Purpose::noise), DType::float32, x0.device());
-    Tensor labels;
-    if (model.num_classes() > 0 && batch.labels.defined())
-      labels = drop_labels(batch.labels,
-                           philox_uniform({count}, draws.address(Purpose::label_drop),
-                                          DType::float32, batch.labels.device()),
-                           config.label_dropout, model.num_classes());
+    Conditioning given = model.understood(batch.conditioning);
+    if (!given.empty() && config.label_dropout > 0)
+      given = drop_conditioning(
+          given, model.null_conditioning(count, x0.device()),
+          philox_uniform({count}, draws.address(Purpose::label_drop), DType::float32, x0.device()),
+          config.label_dropout);
     const Variable output =
-        model(add_noise(levels, x0, eps), t.to(DType::float32).to(x0.device()), labels);
+        model(add_noise(levels, x0, eps), t.to(DType::float32).to(x0.device()), given);
     const Tensor target = prediction_target(config.prediction, levels, x0, eps);
     if (config.weight.kind == LossWeight::Kind::simple) return weighted_mse(output, target);
     return weighted_mse(output, target, loss_weights(config.weight, config.prediction, levels));

@@ -10,8 +10,8 @@ namespace ebb {
 
 struct ObjectiveConfig {
   Prediction prediction = Prediction::v;
-  // A label becomes the null class with this probability, so that the network also learns the
-  // images without classes (Ho & Salimans 2022, alg. 1). Only for models with classes.
+  // What is known of an image is dropped (Model::null_conditioning) with this probability, so that
+  // the network also learns images of which it is told nothing (Ho & Salimans 2022, alg. 1).
   double label_dropout = 0.1;
   // Times of a batch: one uniform draw in each of N equal parts of the path instead of N
   // independent ones (Kingma et al. 2021, app. I.1).

@@ -21,7 +21,7 @@ BitsPerDimension bits_per_dimension(const TimedPredictor& model, const Path& pat
     const Tensor eps = philox_normal(batch.images.shape(), address).to(batch.images.device());
     const Tensor t = Tensor::from(times);
     const Tensor x_t = add_noise(path, batch.images, eps, t);
-    const Tensor output = model(x_t, t.to(DType::float32).to(x_t.device()), batch.labels);
+    const Tensor output = model(x_t, t.to(DType::float32).to(x_t.device()), batch.conditioning);
     return mean(bound_terms(path, prediction, {batch.images, x_t, t}, output)).item();
   };
 

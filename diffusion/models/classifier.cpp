@@ -62,7 +62,7 @@ Classification classify(const Classifier& classifier, const Tensor& images, std:
 LossFunction classification_objective(const Classifier& classifier, bool flip) {
   return [&classifier, flip](const Batch& batch, const StepDraws& draws) {
     const Tensor images = flip ? flip_half(batch.images, draws) : batch.images;
-    return cross_entropy(classifier.logits(classifier.features(images)), batch.labels);
+    return cross_entropy(classifier.logits(classifier.features(images)), batch.conditioning.labels);
   };
 }
 

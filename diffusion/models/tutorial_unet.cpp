@@ -58,9 +58,10 @@ SimpleUNet::SimpleUNet(const TutorialUNetOptions& options, Generator& generator)
       up1(layer(wide, narrow), generator),
       up2(layer(narrow, options.channels), generator) {}
 
-Variable SimpleUNet::operator()(const Variable& x, const Tensor& t, const Tensor& labels) const {
+Variable SimpleUNet::operator()(const Variable& x, const Tensor& t,
+                                const Conditioning& given) const {
   check_input("SimpleUNet", x, t, down1.weight.size(1));
-  check(!labels.defined(), "SimpleUNet: it knows no classes; leave the labels out");
+  given.check_for("SimpleUNet", x.size(0), {});
   const Variable hidden = down2(down1(x, Activation::relu), Activation::relu);
   return up2(up1(hidden + per_pixel(time_mlp(t)), Activation::relu));
 }
@@ -86,14 +87,10 @@ ConditionalUNet::ConditionalUNet(std::int64_t num_classes, const TutorialUNetOpt
 }
 
 Variable ConditionalUNet::operator()(const Variable& x, const Tensor& t,
-                                     const Tensor& labels) const {
+                                     const Conditioning& given) const {
   check_input("ConditionalUNet", x, t, down1.weight.size(1));
-  const Shape count{x.size(0)};
-  const Tensor classes = labels.defined() ? labels
-                                          : Tensor::full(count, static_cast<double>(num_classes()),
-                                                         DType::int64, x.device());
-  check(classes.shape() == count, "ConditionalUNet: labels {} for images {}; give one for each",
-        classes.shape(), x.shape());
+  given.check_for("ConditionalUNet", x.size(0), {"labels"});
+  const Tensor classes = labels_or_null(given, x.size(0), x.device());
   const Variable hidden = down2(down1(x, Activation::relu), Activation::relu);
   const Variable features = time_mlp(t) + class_emb(classes);
   return up2(up1(hidden + per_pixel(features), Activation::relu));

@@ -40,7 +40,8 @@ struct TutorialTime {
 struct SimpleUNet final : Model {
   SimpleUNet(const TutorialUNetOptions& options, Generator& generator);
 
-  Variable operator()(const Variable& x, const Tensor& t, const Tensor& labels = {}) const override;
+  Variable operator()(const Variable& x, const Tensor& t,
+                      const Conditioning& given = {}) const override;
   void visit(Visitor& v) override;
 
   Conv2d down1, down2;
@@ -53,7 +54,8 @@ struct ConditionalUNet final : Model {
   ConditionalUNet(std::int64_t num_classes, const TutorialUNetOptions& options,
                   Generator& generator);
 
-  Variable operator()(const Variable& x, const Tensor& t, const Tensor& labels = {}) const override;
+  Variable operator()(const Variable& x, const Tensor& t,
+                      const Conditioning& given = {}) const override;
   void visit(Visitor& v) override;
   std::int64_t num_classes() const override { return class_emb.weight.size(0) - 1; }
 

@@ -57,27 +57,17 @@ std::int64_t UNet2D::num_classes() const {
   return config_.num_class_embeds - (config_.null_class ? 1 : 0);
 }
 
-Variable UNet2D::embed(const Tensor& t, const Tensor& labels) const {
+Variable UNet2D::embed(const Tensor& t, const Conditioning& given) const {
   const Tensor sinusoids = timestep_embedding(
       t, config_.block_out_channels[0],
       {.flip_sin_to_cos = config_.flip_sin_to_cos, .freq_shift = config_.freq_shift});
   Variable emb = time_linear_2_(silu(time_linear_1_(sinusoids)));
-  check(class_embedding_.has_value() || !labels.defined(),
-        "UNet2D: labels were given to a network without classes (num_class_embeds is 0)");
-  if (class_embedding_) {
-    check(labels.defined() || config_.null_class,
-          "UNet2D: this network has {} classes and no null class; labels are needed",
-          config_.num_class_embeds);
-    emb = add(
-        emb, (*class_embedding_)(labels.defined()
-                                     ? labels
-                                     : Tensor::full({t.size(0)}, static_cast<double>(num_classes()),
-                                                    DType::int64, t.device())));
-  }
+  if (class_embedding_)
+    emb = add(emb, (*class_embedding_)(labels_or_null(given, t.size(0), t.device())));
   return activate(config_.act_fn, emb);
 }
 
-Variable UNet2D::operator()(const Variable& x, const Tensor& t, const Tensor& labels) const {
+Variable UNet2D::operator()(const Variable& x, const Tensor& t, const Conditioning& given) const {
   const std::int64_t p = config_.patch_size;
   const std::int64_t multiple = side_multiple(config_);
   check(x.rank() == 4 && x.size(3) * p * p == config_.in_channels,
@@ -90,11 +80,12 @@ Variable UNet2D::operator()(const Variable& x, const Tensor& t, const Tensor& la
   check(t.rank() == 1 && t.size(0) == x.size(0),
         "UNet2D: t has shape {} for {} images; one timestep per image is needed", t.shape(),
         x.size(0));
-  check(!labels.defined() || (labels.rank() == 1 && labels.size(0) == x.size(0)),
-        "UNet2D: labels have shape {} for {} images; one label per image is needed",
-        labels.defined() ? labels.shape() : Shape{}, x.size(0));
+  if (class_embedding_)
+    given.check_for("UNet2D", x.size(0), {"labels"});
+  else
+    given.check_for("UNet2D without classes (num_class_embeds 0)", x.size(0), {});
 
-  const Variable temb = embed(t, labels);
+  const Variable temb = embed(t, given);
   Variable h = p == 1 ? x : pixel_unshuffle(x, p);
   if (config_.center_input_sample) h = add(mul(h, 2), -1);
   h = conv_in_(h);

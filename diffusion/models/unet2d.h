@@ -21,7 +21,7 @@ class UNet2D final : public Model {
   UNet2D(const UNet2DConfig& config, Generator& generator);
 
   // H and W must be multiples of patch_size 2^(levels - 1).
-  Variable operator()(const Variable& x, const Tensor& t, const Tensor& labels) const override;
+  Variable operator()(const Variable& x, const Tensor& t, const Conditioning& given) const override;
   void visit(Visitor& visitor) override;
   // num_class_embeds, less the null class.
   std::int64_t num_classes() const override;
@@ -33,7 +33,7 @@ class UNet2D final : public Model {
   void zero_last_layers();
 
  private:
-  Variable embed(const Tensor& t, const Tensor& labels) const;
+  Variable embed(const Tensor& t, const Conditioning& given) const;
 
   UNet2DConfig config_;
   BlockOptions options_;

@@ -26,14 +26,13 @@ std::vector<NamedTensor> under(const std::string& prefix, const std::vector<Name
 
 Batch part_of(const Batch& batch, std::int64_t first, std::int64_t last) {
   if (first == 0 && last == batch.images.size(0)) return batch;
-  return {slice(batch.images, 0, first, last),
-          batch.labels.defined() ? slice(batch.labels, 0, first, last) : Tensor()};
+  return {slice(batch.images, 0, first, last), batch.conditioning.rows(first, last)};
 }
 
 }  // namespace
 
 Batch Batch::to(Device device) const {
-  return {images.to(device), labels.defined() ? labels.to(device) : Tensor()};
+  return {images.to(device), conditioning.to(device)};
 }
 
 Tensor flip_half(const Tensor& images, const StepDraws& draws) {

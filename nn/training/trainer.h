@@ -7,6 +7,7 @@
 // saved by state() and resumed by load_state() ends in the same bits.
 #pragma once
 
+#include <ebb/nn/conditioning.h>
 #include <ebb/nn/optim/optimizer.h>
 #include <ebb/tensor/random/random.h>
 
@@ -16,8 +17,8 @@
 namespace ebb {
 
 struct Batch {
-  Tensor images;  // (N, H, W, C) float32 in [-1, 1]
-  Tensor labels;  // (N) int64, or undefined
+  Tensor images;              // (N, H, W, C) float32 in [-1, 1]
+  Conditioning conditioning;  // what is known of them; may be empty
 
   Batch to(Device device) const;
 };

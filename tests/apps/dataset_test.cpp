@@ -75,7 +75,7 @@ TEST_CASE("idx: images and labels, gzipped or not") {
     CHECK(data->classes() == 10);
     const Batch batch = data->batch({2, 0});
     CHECK(batch.images.shape() == Shape{2, 2, 3, 1});
-    CHECK(batch.labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{9, 4});
+    CHECK(batch.conditioning.labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{9, 4});
     const float* values = batch.images.data<float>();
     CHECK(values[5] == 1.0f);   // 255
     CHECK(values[6] == -1.0f);  // 0
@@ -131,7 +131,7 @@ TEST_CASE("cifar10: planes become pixels; wrong sizes and labels are refused") {
   CHECK(data->size() == 10);
   const Batch batch = data->batch({4, 1});
   CHECK(batch.images.shape() == Shape{2, 32, 32, 3});
-  CHECK(batch.labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{3, 9});
+  CHECK(batch.conditioning.labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{3, 9});
   CHECK(batch.images.data<float>()[0] == to_float(120));
   CHECK(batch.images.data<float>()[1] == to_float(16));
   CHECK(batch.images.data<float>()[2] == 1.0f);
@@ -161,7 +161,7 @@ TEST_CASE("png folder: subfolders are classes, every tenth file is for tests") {
   CHECK(test->size() == 1);
   for (int repeat = 0; repeat < 2; ++repeat) {  // from the file, then from the cache
     const Batch batch = train->batch({0, 9});
-    CHECK(batch.labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{0, 1});
+    CHECK(batch.conditioning.labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{0, 1});
     CHECK(batch.images.data<float>()[2] == 1.0f);
     CHECK(batch.images.data<float>()[48] == to_float(80));
   }
@@ -176,7 +176,7 @@ TEST_CASE("png folder: train and test as folders; no classes") {
   CHECK(open_folder(folder)->size() == 2);
   CHECK(open_folder(folder, Split::test)->size() == 1);
   CHECK(open_folder(folder)->classes() == 0);
-  CHECK_FALSE(open_folder(folder)->batch({0}).labels.defined());
+  CHECK_FALSE(open_folder(folder)->batch({0}).conditioning.labels.defined());
   folders(folder, {"test/a"});
   CHECK_THROWS_WITH_AS(open_folder(folder), doctest::Contains("different subfolders"), Error);
 }
@@ -211,7 +211,8 @@ TEST_CASE("shapes: any size, an image depends on its index alone, classes take t
   CHECK(std::equal(alone.begin(), alone.end(), among.begin() + 32 * 32 * 3));
   const auto test = open_dataset({"shapes", ""}, Split::test);
   CHECK(test->batch({7}).images.to_vector<float>() != alone);
-  CHECK(train->batch({19, 20}).labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{9, 0});
+  CHECK(train->batch({19, 20}).conditioning.labels.to_vector<std::int64_t>() ==
+        std::vector<std::int64_t>{9, 0});
   // Gray at another size: every shape covers some of the picture and not most of it.
   const auto gray = open_dataset({"shapes", "", 48, 1}, Split::train);
   for (std::int64_t i = 0; i < 40; ++i) {

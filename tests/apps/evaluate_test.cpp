@@ -78,7 +78,7 @@ TEST_CASE("evaluation: real images reach the floor, noise does not") {
   const auto data = apps::open_dataset(shapes_config().data, apps::Split::train);
   const std::vector<std::int64_t> chosen = DataOrder(data->size(), 100, 3).indices(0);
   const Batch real = data->batch(chosen);
-  CHECK(real.labels.to_vector<std::int64_t>() == evaluation.labels());
+  CHECK(real.conditioning.labels.to_vector<std::int64_t>() == evaluation.labels());
   const apps::SampleMetrics same = evaluation.measure(real.images), floor = evaluation.floor();
   CHECK(same.frechet_distance == floor.frechet_distance);
   CHECK(same.accuracy == floor.accuracy);

@@ -23,10 +23,10 @@ struct Spy {
   std::vector<std::int64_t> batches;
   std::vector<std::vector<std::int64_t>> labels;
   ConditionalPredictor model() {
-    return [this](const Tensor& x, const Level&, const Tensor& l) {
+    return [this](const Tensor& x, const Level&, const Conditioning& given) {
       batches.push_back(x.size(0));
-      labels.push_back(l.to_vector<std::int64_t>());
-      return x * x + per_sample(l.to_vector<double>(), x);
+      labels.push_back(given.labels.to_vector<std::int64_t>());
+      return x * x + per_sample(given.labels.to_vector<double>(), x);
     };
   }
 };
@@ -40,7 +40,7 @@ TEST_CASE("the tutorial's guidance") {
 TEST_CASE("classifier-free guidance runs both halves as one batch") {
   Spy spy;
   const Tensor x = random({2, 3, 3, 1}, 1);
-  const Predictor guided = classifier_free(spy.model(), labels({3, 7}), 10, 2.5);
+  const Predictor guided = classifier_free(spy.model(), labels({3, 7}), labels({10, 10}), 2.5);
   const Tensor y = guided(x, told(5));
   CHECK(spy.batches == std::vector<std::int64_t>{4});
   CHECK(spy.labels[0] == std::vector<std::int64_t>{10, 10, 3, 7});
@@ -49,40 +49,40 @@ TEST_CASE("classifier-free guidance runs both halves as one batch") {
   CHECK(relative_error(y, negative + (positive - negative) * 2.5) < 1e-14);
 
   // Scale 1 is the conditional model bit for bit, and costs one half.
-  const Tensor alone = classifier_free(spy.model(), labels({3, 7}), 10, 1.0)(x, told(5));
+  const Tensor alone =
+      classifier_free(spy.model(), labels({3, 7}), labels({10, 10}), 1.0)(x, told(5));
   CHECK(spy.batches.back() == 2);
   CHECK(alone.to_vector<double>() == positive.to_vector<double>());
   CHECK(guide(negative, positive, 1).to_vector<double>() == positive.to_vector<double>());
   CHECK(relative_error(guide(negative, positive, 0), negative) < 1e-15);
 
   // Classes to move away from.
-  CfgOptions options;
-  options.negative_labels = labels({1, 2});
-  classifier_free(spy.model(), labels({3, 7}), 10, 2.0, options)(x, told(5));
+  classifier_free(spy.model(), labels({3, 7}), labels({1, 2}), 2.0)(x, told(5));
   CHECK(spy.labels.back() == std::vector<std::int64_t>{1, 2, 3, 7});
 }
 
 TEST_CASE("a learned variance is not guided") {
-  const ConditionalPredictor model = [](const Tensor& x, const Level&, const Tensor& l) {
-    return cat(std::vector<Tensor>{x, x * 0.5}, -1) + per_sample(l.to_vector<double>(), x);
+  const ConditionalPredictor model = [](const Tensor& x, const Level&, const Conditioning& given) {
+    return cat(std::vector<Tensor>{x, x * 0.5}, -1) +
+           per_sample(given.labels.to_vector<double>(), x);
   };
   const Tensor x = random({1, 2, 2, 3}, 1);
   CfgOptions options;
   options.channels = 3;
-  const Tensor y = classifier_free(model, labels({4}), 10, 3.0, options)(x, told(0));
+  const Tensor y = classifier_free(model, labels({4}), labels({10}), 3.0, options)(x, told(0));
   CHECK(relative_error(slice(y, -1, 0, 3), x + 10.0 + (4.0 - 10.0) * 3) < 1e-14);
   CHECK(relative_error(slice(y, -1, 3, 6), x * 0.5 + 4.0) < 1e-14);
 }
 
 TEST_CASE("guidance rescale gives back the standard deviation of each image") {
   const Tensor a = random({2, 4, 4, 1}, 1), b = random({2, 4, 4, 1}, 2) * 2.0;
-  const ConditionalPredictor model = [&](const Tensor&, const Level&, const Tensor&) {
+  const ConditionalPredictor model = [&](const Tensor&, const Level&, const Conditioning&) {
     return cat(std::vector<Tensor>{a, b}, 0);
   };
   const auto run = [&](double rescale) {
     CfgOptions options;
     options.rescale = rescale;
-    return classifier_free(model, labels({0, 0}), 1, 4.0, options)(a, told(0));
+    return classifier_free(model, labels({0, 0}), labels({1, 1}), 4.0, options)(a, told(0));
   };
   const Tensor plain = run(0), full = run(1), part = run(0.7);
   for (std::int64_t n = 0; n < 2; ++n) {
@@ -112,7 +112,7 @@ TEST_CASE("scales may follow the time") {
 
   // Outside its interval, guidance costs nothing.
   Spy spy;
-  const Predictor guided = classifier_free(spy.model(), labels({3}), 10, inside);
+  const Predictor guided = classifier_free(spy.model(), labels({3}), labels({10}), inside);
   guided(random({1, 2}, 1), path.at(0));
   guided(random({1, 2}, 1), path.at(300));
   CHECK(spy.batches == std::vector<std::int64_t>{1, 2});
@@ -158,30 +158,33 @@ TEST_CASE("classifier guidance follows the gradient of log p(y | x)") {
 }
 
 TEST_CASE("label dropout") {
-  const Tensor all = labels({3, 1, 4, 1, 5});
+  const Tensor all = labels({3, 1, 4, 1, 5}), none = labels({10, 10, 10, 10, 10});
   const Tensor u = Tensor::from(std::vector<double>{0.05, 0.1, 0.0999, 0.9, 0.0});
-  CHECK(drop_labels(all, u, 0.1, 10).to_vector<std::int64_t>() ==
+  CHECK(drop_conditioning(all, none, u, 0.1).labels.to_vector<std::int64_t>() ==
         std::vector<std::int64_t>{10, 1, 10, 1, 10});
-  CHECK(drop_labels(all, u, 0, 10).to_vector<std::int64_t>() == all.to_vector<std::int64_t>());
-  CHECK_THROWS_AS(drop_labels(all, u, 1.1, 10), Error);
-  CHECK_THROWS_AS(drop_labels(all, slice(u, 0, 0, 2), 0.1, 10), Error);
+  CHECK(drop_conditioning(all, none, u, 0).labels.to_vector<std::int64_t>() ==
+        all.to_vector<std::int64_t>());
+  CHECK_THROWS_AS(drop_conditioning(all, none, u, 1.1), Error);
+  CHECK_THROWS_AS(drop_conditioning(all, none, slice(u, 0, 0, 2), 0.1), Error);
 }
 
 TEST_CASE("guidance that is no number is an error") {
   Spy spy;
   const double nan = std::nan(""), infinity = std::numeric_limits<double>::infinity();
-  CHECK_THROWS_WITH_AS(classifier_free(spy.model(), labels({1}), 10, nan),
+  CHECK_THROWS_WITH_AS(classifier_free(spy.model(), labels({1}), labels({10}), nan),
                        doctest::Contains("must be a finite number"), Error);
-  CHECK_THROWS_AS(classifier_free(spy.model(), labels({1}), 10, infinity), Error);
-  CHECK_THROWS_AS(classifier_free(spy.model(), labels({1}), 10, [=](const Level&) { return nan; })(
-                      random({1, 2}, 1), told(0)),
+  CHECK_THROWS_AS(classifier_free(spy.model(), labels({1}), labels({10}), infinity), Error);
+  CHECK_THROWS_AS(classifier_free(spy.model(), labels({1}), labels({10}),
+                                  [=](const Level&) { return nan; })(random({1, 2}, 1), told(0)),
                   Error);
   CfgOptions options;
   options.rescale = 1.5;
-  CHECK_THROWS_AS(classifier_free(spy.model(), labels({1}), 10, 2.0, options), Error);
-  options = {};
-  options.negative_labels = labels({1, 2});
-  CHECK_THROWS_AS(classifier_free(spy.model(), labels({1}), 10, 2.0, options), Error);
+  CHECK_THROWS_AS(classifier_free(spy.model(), labels({1}), labels({10}), 2.0, options), Error);
+  // Halves that are told different things.
+  CHECK_THROWS_WITH_AS(classifier_free(spy.model(), labels({1}), {}, 2.0),
+                       "cat: one conditioning has none labels, the other some; give both the same "
+                       "kinds",
+                       Error);
 }
 
 }  // namespace

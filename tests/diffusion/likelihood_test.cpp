@@ -18,7 +18,7 @@ Batch random_images(std::int64_t count) {
 
 // A model whose x_0 is off by `c` everywhere.
 TimedPredictor knows(const Batch& batch, double c) {
-  return [=](const Tensor&, const Tensor&, const Tensor&) { return add(batch.images, c); };
+  return [=](const Tensor&, const Tensor&, const Conditioning&) { return add(batch.images, c); };
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ int main() {
   Adam optimizer(named_parameters(net), {.learning_rate = 3e-3});
   for (std::uint64_t step = 0; step < 60; ++step) {
     const Batch batch = bars(32, step + 2);
-    const Variable loss = cross_entropy(net(batch.images), batch.labels);
+    const Variable loss = cross_entropy(net(batch.images), batch.conditioning.labels);
     loss.backward();
     optimizer.step();
     optimizer.zero_grad();
@@ -35,7 +35,7 @@ int main() {
   set_training(net, false);
   const Batch test = bars(500, 1);
   const Tensor logits = net(test.images).value();
-  const Tensor right = equal(argmax(logits, 1), test.labels).to(DType::float32);
+  const Tensor right = equal(argmax(logits, 1), test.conditioning.labels).to(DType::float32);
   fmt::print("right: {:.3f}\n{}\n", mean(right).item(), logits.slice(0, 0, 3));
   return mean(right).item() > 0.95 ? 0 : 1;
 }

@@ -12,9 +12,10 @@ struct PointModel final : Model {
         told({.in = 32, .out = 64}, g),
         middle({.in = 64, .out = 64}, g),
         out({.in = 64, .out = 2}, g) {}
-  Variable operator()(const Variable& x, const Tensor& t, const Tensor& labels) const override {
-    const Tensor given = labels.defined() ? labels : Tensor::full({x.size(0)}, 3, DType::int64);
-    const Variable about = silu(time(Variable(timestep_embedding(t, 32))) + classes(given));
+  Variable operator()(const Variable& x, const Tensor& t,
+                      const Conditioning& given) const override {
+    const Tensor labels = labels_or_null(given, x.size(0), x.device());
+    const Variable about = silu(time(Variable(timestep_embedding(t, 32))) + classes(labels));
     const Variable h = silu(in(x.reshape({-1, 2})) + told(about));
     return reshape(out(silu(middle(h))), x.shape().vector());
   }
@@ -45,10 +46,11 @@ int main() {
 
   const NoGrad no_grad;
   const Tensor labels = repeat_interleave(Tensor::arange(3), 100, 0);
-  const auto predict = [&](const Tensor& x, const Level& level, const Tensor& given) {
+  const auto predict = [&](const Tensor& x, const Level& level, const Conditioning& given) {
     return model(x, times_of(level, x), given).value();
   };
-  const Denoiser denoiser = make_denoiser(classifier_free(predict, labels, 3, 1.5), Prediction::v);
+  const Denoiser denoiser = make_denoiser(
+      classifier_free(predict, labels, model.null_conditioning(300), 1.5), Prediction::v);
   const Tensor x = ddim({denoiser, path, make_grid(path, 30), {}, {}},
                         start_noise(path, {300, 1, 1, 2}, /*seed=*/5));
   const Tensor means = mean(x.reshape({3, 100, 2}), {1});

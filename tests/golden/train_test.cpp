@@ -61,7 +61,8 @@ void train(ConditionalUNet& model, TorchGenerator& generator, const Training& ru
     const Tensor noise =
         nchw_to_nhwc(generator.randn({run.batch, run.channels, run.side, run.side}));
     const Tensor u = generator.rand({run.batch});
-    const Tensor given = drop_labels(index_select(labels, 0, index), u, run.drop, run.classes);
+    const Conditioning given = drop_conditioning(index_select(labels, 0, index),
+                                                 model.null_conditioning(run.batch), u, run.drop);
     const Tensor x_t = add_noise(path, index_select(images, 0, index), noise, t);
     const Tensor model_time = t.to(DType::float32) / static_cast<double>(run.T);
     const DType dtype = model.down1.weight.dtype();

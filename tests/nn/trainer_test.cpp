@@ -187,6 +187,6 @@ TEST_SUITE("trainer") {
     CHECK(classification.features.shape() == Shape{8, Classifier::feature_count});
     CHECK(relative_error(classification.logits,
                          classifier.logits(classifier.features(batch.images)).value()) == 0);
-    CHECK(sum(equal(argmax(classification.logits, 1), batch.labels)).item() == 8);
+    CHECK(sum(equal(argmax(classification.logits, 1), batch.conditioning.labels)).item() == 8);
   }
 }

@@ -90,7 +90,8 @@ TEST_SUITE("tutorial_unet") {
     const ConditionalUNet conditional(3, {}, generator);
     const Tensor x = generator.randn({2, 8, 8, 3}), t = times({1, 2});
     CHECK_THROWS_WITH_AS(simple(x, t, labels({0, 0})),
-                         "SimpleUNet: it knows no classes; leave the labels out", Error);
+                         "SimpleUNet: labels were given, of which it knows nothing; leave them out",
+                         Error);
     CHECK_THROWS_WITH_AS(simple(generator.randn({2, 8, 8, 1}), t),
                          "SimpleUNet: images (2, 8, 8, 1) are not (N, H, W, 3)", Error);
     CHECK_THROWS_AS(simple(x, times({1})), Error);

@@ -169,8 +169,9 @@ TEST_CASE("an image is a function of seed and index, not of batch, threads or or
   const Path path = Path::discrete(alphas_cumprod_named("cosine", 100));
   const Shape image{1, 8, 8, 3};
   const Tensor labels = Tensor::from(std::vector<std::int64_t>{0, 1, 2, 3, 4, 5});
-  const ConditionalPredictor model = [](const Tensor& x, const Level& level, const Tensor& l) {
-    return network(x, level) + per_sample(l.to_vector<double>(), x) * 0.1;
+  const ConditionalPredictor model = [](const Tensor& x, const Level& level,
+                                        const Conditioning& given) {
+    return network(x, level) + per_sample(given.labels.to_vector<double>(), x) * 0.1;
   };
   for (const SamplerInfo& info : samplers()) {
     const auto run = [&](const std::vector<std::int64_t>& indices) {
@@ -178,7 +179,8 @@ TEST_CASE("an image is a function of seed and index, not of batch, threads or or
       std::vector<Tensor> starts;
       for (const std::int64_t i : indices) starts.push_back(start_noise(path, image, 11, i));
       const Predictor guided =
-          classifier_free(model, index_select(labels, 0, chosen), 10, 2.0, {.rescale = 0.5});
+          classifier_free(model, index_select(labels, 0, chosen),
+                          Tensor::full(chosen.shape(), 10, DType::int64), 2.0, {.rescale = 0.5});
       const Denoiser denoiser = make_denoiser(
           guided, Prediction::v, {{.kind = Clip::Kind::dynamic, .percentile = 0.9}, false});
       return info.run(

@@ -41,13 +41,15 @@ std::vector<NamedPath> all_paths() {
 TEST_CASE("every wrapper is shown the level itself, at a path's first and last") {
   const Tensor x = normals({2, 3}, 1, DType::float32);
   const Tensor labels = Tensor::from(std::vector<std::int64_t>{0, 1});
+  const Tensor nothing = Tensor::full({2}, 2, DType::int64);
   for (const auto& [name, path] : all_paths()) {
     CAPTURE_BINDING(name);
     for (const double end : {path.t_noise(), path.t_data()}) {
       const Level level = path.at(end);
       if (level.sigma == 0) continue;
       std::vector<Level> shown;
-      const ConditionalPredictor model = [&](const Tensor& y, const Level& at, const Tensor&) {
+      const ConditionalPredictor model = [&](const Tensor& y, const Level& at,
+                                             const Conditioning&) {
         shown.push_back(at);
         return y * 0.5;
       };
@@ -62,7 +64,7 @@ TEST_CASE("every wrapper is shown the level itself, at a path's first and last")
       CHECK(here(level) == 2);
       CHECK(ramp(level) == (end == path.t_noise() ? 3 : 2));
       for (const GuidanceScale& scale : {two, here, ramp}) {
-        make_denoiser(classifier_free(model, labels, 2, scale), Prediction::v)(x, level);
+        make_denoiser(classifier_free(model, labels, nothing, scale), Prediction::v)(x, level);
         make_denoiser(autoguided(plain, plain, scale), Prediction::v)(x, level);
         const NoisyClassifier classifier = [&](const Variable& y, const Level& at) {
           shown.push_back(at);
@@ -102,13 +104,14 @@ TEST_CASE("a path's ends rounded to float32 are its ends; what is beyond is an e
 TEST_CASE("guidance in an interval runs through every sampler, inversion and painting") {
   for (const auto& [name, path] : all_paths()) {
     CAPTURE_BINDING(name);
-    const ConditionalPredictor model = [](const Tensor& y, const Level&, const Tensor&) {
+    const ConditionalPredictor model = [](const Tensor& y, const Level&, const Conditioning&) {
       return y * 0.1;
     };
     const Tensor labels = Tensor::from(std::vector<std::int64_t>{0, 1});
+    const Tensor nothing = Tensor::full({2}, 2, DType::int64);
     const GuidanceScale scale = interval_scale([](const Level&) { return 2.0; }, 0.1, 3);
     const Denoiser denoiser =
-        make_denoiser(classifier_free(model, labels, 2, scale), Prediction::v);
+        make_denoiser(classifier_free(model, labels, nothing, scale), Prediction::v);
     for (const SamplerInfo& info : samplers()) {
       CAPTURE(info.name);
       const TimeGrid grid = make_grid(path, 5, info.spacing);

@@ -7,16 +7,6 @@
 namespace ebb {
 namespace {
 
-// The members that are told, under `f`.
-template <class F>
-Conditioning each(const Conditioning& of, F f) {
-  Conditioning result = of;
-  Conditioning::visit(result, [&](std::string_view, Tensor& member) {
-    if (member.defined()) member = f(member);
-  });
-  return result;
-}
-
 // f(a's member, b's member) of all that both are told.
 template <class F>
 Conditioning both(const char* operation, const Conditioning& a, const Conditioning& b, F f) {
@@ -44,11 +34,11 @@ bool Conditioning::empty() const {
 }
 
 Conditioning Conditioning::to(Device device) const {
-  return each(*this, [&](const Tensor& member) { return member.to(device); });
+  return each([&](const Tensor& member) { return member.to(device); });
 }
 
 Conditioning Conditioning::rows(std::int64_t first, std::int64_t last) const {
-  return each(*this, [&](const Tensor& member) { return slice(member, 0, first, last); });
+  return each([&](const Tensor& member) { return slice(member, 0, first, last); });
 }
 
 void Conditioning::check_for(std::string_view network, std::int64_t samples,

@@ -22,6 +22,15 @@ struct Conditioning {
   Conditioning(Tensor classes) : labels(std::move(classes)) {}
 
   bool empty() const;
+  // With f(member) in the place of each that is told.
+  template <class F>
+  Conditioning each(F f) const {
+    Conditioning result = *this;
+    visit(result, [&](std::string_view, Tensor& member) {
+      if (member.defined()) member = f(member);
+    });
+    return result;
+  }
   Conditioning to(Device device) const;
   Conditioning rows(std::int64_t first, std::int64_t last) const;  // of samples first ... last - 1
   // An Error unless every member has `samples` rows and is one of those that `network` `takes`,

@@ -17,9 +17,12 @@ std::size_t size_class(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-class Cache {
+}  // namespace
+
+// Free blocks by size class, of a device's memory or of memory pinned for it.
+class StorageCache {
  public:
-  explicit Cache(Device device) : device_(device) {}
+  StorageCache(Device device, bool pinned) : device_(device), pinned_(pinned) {}
 
   void* take(std::size_t bytes) {
     const std::lock_guard lock(mutex_);
@@ -58,10 +61,12 @@ class Cache {
  private:
   void* allocate(std::size_t bytes) {
     ++statistics_.system_allocations;
-    void* block = kernels(device_).allocate(bytes);
+    const Kernels& table = kernels(device_);
+    const auto entry = pinned_ ? table.allocate_pinned : table.allocate;
+    void* block = entry(device_.index, bytes);
     if (block == nullptr && statistics_.bytes_cached > 0) {
       release_locked();
-      block = kernels(device_).allocate(bytes);
+      block = entry(device_.index, bytes);
     }
     check(block != nullptr,
           "allocate: no {} bytes left on device {}; {} are in use: lower the "
@@ -71,23 +76,32 @@ class Cache {
   }
 
   void release_locked() {
+    if (free_.empty()) return;
+    const Kernels& table = kernels(device_);
     for (auto& [bytes, blocks] : free_)
-      for (void* block : blocks) kernels(device_).release(block);
+      for (void* block : blocks)
+        (pinned_ ? table.release_pinned : table.release)(device_.index, block, bytes);
     free_.clear();
     statistics_.bytes_cached = 0;
   }
 
   const Device device_;
+  const bool pinned_;
   std::mutex mutex_;
   std::unordered_map<std::size_t, std::vector<void*>> free_;
   StorageStatistics statistics_;
 };
 
+namespace {
+
 // Never destroyed: tensors in static variables may outlive any order of destruction.
-Cache& cache(Device device) {
-  static Cache* const caches[] = {new Cache(Device::cpu), new Cache(Device::cuda),
-                                  new Cache(Device::test), new Cache(Device::reference)};
-  return *caches[static_cast<std::size_t>(device)];
+StorageCache& cache(Device device, bool pinned = false) {
+  static std::mutex mutex;
+  static StorageCache* caches[Device::kinds][Device::most][2] = {};
+  const std::lock_guard lock(mutex);
+  StorageCache*& found = caches[device.kind][device.index][pinned];
+  if (found == nullptr) found = new StorageCache(device, pinned);
+  return *found;
 }
 
 }  // namespace
@@ -99,16 +113,29 @@ std::uint64_t Storage::next_id() {
 
 std::shared_ptr<Storage> Storage::allocate(Device device, std::size_t bytes) {
   kernels(device);  // an absent device is an error even for zero bytes
-  void* data = bytes == 0 ? nullptr : cache(device).take(size_class(bytes));
-  return std::shared_ptr<Storage>(new Storage(device, bytes, data));
+  return std::shared_ptr<Storage>(new Storage(device, bytes, &cache(device)));
 }
 
+std::shared_ptr<Storage> Storage::allocate_pinned(Device device, std::size_t bytes) {
+  if (kernels(device).allocate_pinned == nullptr) return allocate(Device::cpu, bytes);
+  return std::shared_ptr<Storage>(new Storage(Device::cpu, bytes, &cache(device, true)));
+}
+
+Storage::Storage(Device device, std::size_t bytes, StorageCache* cache)
+    : data_(bytes == 0 ? nullptr : cache->take(size_class(bytes))),
+      bytes_(bytes),
+      device_(device),
+      cache_(cache) {}
+
 Storage::~Storage() {
-  if (data_ != nullptr) cache(device_).give(data_, size_class(bytes_));
+  if (data_ != nullptr) cache_->give(data_, size_class(bytes_));
 }
 
 StorageStatistics storage_statistics(Device device) { return cache(device).statistics(); }
 
-void release_cached_storage(Device device) { cache(device).release(); }
+void release_cached_storage(Device device) {
+  cache(device).release();
+  cache(device, true).release();
+}
 
 }  // namespace ebb

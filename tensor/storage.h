@@ -14,12 +14,16 @@
 
 namespace ebb {
 
+class StorageCache;
+
 class Storage {
  public:
   static constexpr std::size_t alignment = 64;
 
   // Uninitialised memory. Zero bytes is legal (data() is then null).
   static std::shared_ptr<Storage> allocate(Device device, std::size_t bytes);
+  // The host's memory, pinned for copies to and from `device` where it knows such.
+  static std::shared_ptr<Storage> allocate_pinned(Device device, std::size_t bytes);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -37,12 +41,12 @@ class Storage {
 
  private:
   static std::uint64_t next_id();
-  Storage(Device device, std::size_t bytes, void* data)
-      : data_(data), bytes_(bytes), device_(device) {}
+  Storage(Device device, std::size_t bytes, StorageCache* cache);
 
   void* data_;
   std::size_t bytes_;
   Device device_;
+  StorageCache* cache_;  // the block came from there and goes back; null for no bytes
   std::atomic<std::uint64_t> version_{0};
   const std::uint64_t id_ = next_id();
 };

@@ -14,6 +14,15 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   return result;
 }
 
+Tensor Tensor::empty_pinned(const Shape& shape, DType dtype, Device device) {
+  Tensor result;
+  result.shape_ = shape;
+  result.numel_ = shape.numel();
+  result.dtype_ = dtype;
+  result.storage_ = Storage::allocate_pinned(device, result.bytes());
+  return result;
+}
+
 Tensor Tensor::full(const Shape& shape, double value, DType dtype, Device device) {
   Tensor result = empty(shape, dtype, device);
   result.fill_(value);
@@ -86,7 +95,7 @@ Tensor Tensor::from_bytes(const void* data, std::size_t bytes, const Shape& shap
   Tensor result = empty(shape, dtype);
   check(bytes == result.bytes(), "tensor: {} bytes given, shape {} of {} needs {}", bytes, shape,
         dtype, result.bytes());
-  if (bytes > 0) kernels(Device::cpu).upload(result.raw(), data, bytes);
+  if (bytes > 0) kernels(Device::cpu).upload(0, result.raw(), data, bytes);
   return result;
 }
 
@@ -140,9 +149,9 @@ Tensor Tensor::to(Device target) const {
   Tensor result = empty(shape_, dtype_, target);
   if (bytes() == 0) return result;
   if (source == Device::cpu) {
-    kernels(target).upload(result.raw(), raw(), bytes());
+    kernels(target).upload(target.index, result.raw(), raw(), bytes());
   } else if (target == Device::cpu) {
-    kernels(source).download(result.raw(), raw(), bytes());
+    kernels(source).download(source.index, result.raw(), raw(), bytes());
   } else {
     return to(Device::cpu).to(target);
   }
@@ -151,7 +160,7 @@ Tensor Tensor::to(Device target) const {
 
 Tensor Tensor::clone() const {
   Tensor result = empty(shape_, dtype_, device());
-  if (bytes() > 0) kernels(device()).copy(result.raw(), raw(), bytes());
+  if (bytes() > 0) kernels(device()).copy(device().index, result.raw(), raw(), bytes());
   return result;
 }
 
@@ -173,7 +182,7 @@ Tensor& Tensor::copy_(const Tensor& source) {
         source.shape_);
   const Tensor converted = source.to(dtype_).to(device());
   if (bytes() > 0 && !shares_memory(converted))
-    kernels(device()).copy(raw(), converted.raw(), bytes());
+    kernels(device()).copy(device().index, raw(), converted.raw(), bytes());
   bump_version();
   return *this;
 }

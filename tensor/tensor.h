@@ -27,7 +27,8 @@ class Tensor {
  public:
   Tensor() = default;  // undefined: defined() is false, everything else is an Error
 
-  // Uninitialised memory.
+  // Uninitialised memory; the host's, pinned for copies to and from `device` where it knows such.
+  static Tensor empty_pinned(const Shape& shape, DType dtype, Device device);
   static Tensor empty(const Shape& shape, DType dtype = DType::float32,
                       Device device = Device::cpu);
   static Tensor full(const Shape& shape, double value, DType dtype = DType::float32,

@@ -1,3 +1,4 @@
+#include <ebb/apps/commands/parsed_by.h>
 #include <ebb/apps/commands/sampler_flags.h>
 #include <ebb/apps/system/console.h>
 
@@ -6,20 +7,6 @@
 
 namespace ebb::apps {
 namespace {
-
-// What `parse` says of a text that is none of its names.
-template <class Parse>
-CLI::Validator named(const Parse& parse) {
-  const auto reason = [parse](const std::string& text) -> std::string {
-    try {
-      parse(text);
-      return {};
-    } catch (const Error& error) {
-      return error.what();
-    }
-  };
-  return CLI::Validator(reason, "");
-}
 
 // "LOW,HIGH", two numbers; the second may be inf.
 std::pair<double, double> parse_interval(const std::string& text) {
@@ -44,7 +31,7 @@ void add_sampler_flags(CLI::App& command, SamplerFlags& flags) {
   command
       .add_option("--sampler", request.sampler,
                   "Its name; ebb sample --sampler list shows them all")
-      ->check(named([](const std::string& name) {
+      ->check(parsed_by([](const std::string& name) {
         if (name != "list") find_sampler(name);
       }));
   command.add_option("--steps", request.steps, "Steps of the sampler");
@@ -53,7 +40,7 @@ void add_sampler_flags(CLI::App& command, SamplerFlags& flags) {
                   "Times: trailing, leading, linspace, leading_multistep, "
                   "linspace_multistep, karras, exponential, beta, ays_sd, ays_sdxl, ays_svd "
                   "(default: the sampler's usual)")
-      ->check(named(parse_spacing));
+      ->check(parsed_by(parse_spacing));
   command
       .add_option("--steps-offset", grid.steps_offset,
                   "Added to the times of leading and leading_multistep")
@@ -88,7 +75,7 @@ void add_sampler_flags(CLI::App& command, SamplerFlags& flags) {
   command
       .add_option("--guidance-interval", flags.guidance_interval,
                   "Guide only where sigma / alpha is in LOW,HIGH (default: everywhere)")
-      ->check(named(parse_interval));
+      ->check(parsed_by(parse_interval));
   command
       .add_option("--clip", flags.clip,
                   "Of the predicted image: none, range, dynamic (default: the network's)")

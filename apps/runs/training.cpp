@@ -30,7 +30,8 @@ class Training {
         watch_(seconds),
         log_(run, seconds),
         order_(data.size(), run.config().batch, run.config().training.seed),
-        batches_([this](std::int64_t step) { return data_.batch(order_.indices(step)); }),
+        batches_([this](std::int64_t step) { return data_.batch(order_.indices(step)); },
+                 plan.device),
         saved_(trainer.steps() > 0 ? trainer.steps() : -1),
         kept_(times_kept()) {}
 
@@ -91,8 +92,7 @@ class Training {
   // None where the step was not finite and the plan goes on all the same.
   std::optional<StepReport> take_step() {
     try {
-      const StepReport report =
-          trainer_.step(batches_.batch(trainer_.steps()).to(plan_.device), done());
+      const StepReport report = trainer_.step(batches_.batch(trainer_.steps()), done());
       skipped_ = 0;
       return report;
     } catch (const NotFinite& error) {

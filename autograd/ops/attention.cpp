@@ -26,8 +26,8 @@ namespace {
 Tensor score_bias(const AttentionMask& mask, std::int64_t queries, std::int64_t keys,
                   const Tensor& like) {
   const auto without = [&](const Tensor& kept) {
-    const auto number = [&](double x) { return Tensor::scalar(x, like.dtype(), like.device()); };
-    return where(kept, number(0), number(-std::numeric_limits<double>::infinity()));
+    const Tensor zeros = Tensor::zeros(kept.shape(), like.dtype(), like.device());
+    return where(kept, zeros, -std::numeric_limits<double>::infinity());
   };
   Tensor bias;
   if (mask.mask.defined()) {

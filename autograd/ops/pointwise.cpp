@@ -27,8 +27,7 @@ namespace {
 // The part of `grad` that goes to `high` where the larger of two values was taken; all of it beside
 // a NaN, as in PyTorch.
 Tensor larger_share(const Tensor& grad, const Tensor& high, const Tensor& low) {
-  const Tensor zero = Tensor::scalar(0, grad.dtype(), grad.device());
-  return where(less(high, low), zero, where(equal(low, high), grad * 0.5, grad));
+  return where(less(high, low), 0, where(equal(low, high), grad * 0.5, grad));
 }
 
 // A gradient of EBB_BINARY_LIST and what it names.
@@ -98,9 +97,8 @@ Variable where(const Tensor& condition, const Variable& a, const Variable& b) {
   return Variable::record("where", where(condition, a.value(), b.value()), {a, b},
                           [condition = Saved("where", condition)](
                               const Tensor& grad, const Needs& needs) -> std::vector<Tensor> {
-                            const Tensor zero = Tensor::scalar(0, grad.dtype(), grad.device());
-                            return {needs[0] ? where(condition.get(), grad, zero) : Tensor(),
-                                    needs[1] ? where(condition.get(), zero, grad) : Tensor()};
+                            return {needs[0] ? where(condition.get(), grad, 0) : Tensor(),
+                                    needs[1] ? where(condition.get(), 0, grad) : Tensor()};
                           });
 }
 

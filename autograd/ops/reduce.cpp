@@ -65,8 +65,7 @@ Variable std(const Variable& x, const Dims& dims, bool unbiased, bool keepdim) {
                             const double n = count(x.get().shape(), kept) - unbiased;
                             // No direction is better than another where all elements are equal:
                             // zero, as PyTorch.
-                            const Tensor zero = Tensor::scalar(0, grad.dtype(), grad.device());
-                            const Tensor scale = where(y.get(), grad / (y.get() * n), zero);
+                            const Tensor scale = where(y.get(), grad / (y.get() * n), 0);
                             return {(x.get() - mean(x.get(), dims, true)) * scale.reshape(kept)};
                           });
 }
@@ -126,8 +125,7 @@ Variable log_softmax(const Variable& x, std::int64_t dim) {
 Variable logsumexp(const Variable& x, std::int64_t dim, bool keepdim) {
   const Tensor largest = amax(x.value(), {dim}, true);
   // A shift by an infinity would leave nothing.
-  const Tensor zero = Tensor::scalar(0, x.dtype(), x.device());
-  const Tensor shift = where(equal(largest - largest, 0), largest, zero);
+  const Tensor shift = where(equal(largest - largest, 0), largest, 0);
   const Variable y = log(sum(exp(x - shift), {dim}, true)) + shift;
   return keepdim ? y : squeeze(y, dim);
 }

@@ -35,8 +35,7 @@ Tensor guide(const Tensor& negative, const Tensor& positive, double w) {
 Conditioning drop_conditioning(const Conditioning& given, const Conditioning& nothing,
                                const Tensor& u, double p) {
   check(p >= 0 && p <= 1, "dropout of conditions: probability {}; it must be in [0, 1]", p);
-  const Tensor bound = Tensor::scalar(p, DType::float64, u.device());
-  return where(less(u.to(DType::float64), bound), nothing, given);
+  return where(less(u.to(DType::float64), p), nothing, given);
 }
 
 Predictor classifier_free(ConditionalPredictor model, Conditioning positive, Conditioning negative,

@@ -2,8 +2,8 @@
 
 namespace ebb {
 
-BatchLoader::BatchLoader(Make make, std::int64_t ahead)
-    : make_(std::move(make)), ahead_(static_cast<std::size_t>(ahead)) {
+BatchLoader::BatchLoader(Make make, Device device, std::int64_t ahead)
+    : make_(std::move(make)), device_(device), ahead_(static_cast<std::size_t>(ahead)) {
   check(ahead >= 1, "BatchLoader: {} batches ahead; give 1 or more", ahead);
   thread_ = std::thread([this] { run(); });
 }
@@ -31,14 +31,21 @@ Batch BatchLoader::batch(std::int64_t step) {
   ready_.pop_front();
   changed_.notify_all();
   if (made.error) std::rethrow_exception(made.error);
+  last_ = std::move(made.copies);
+  for (AsyncCopy& copy : last_) copy.wait();
   return made.batch;
 }
 
 BatchLoader::Made BatchLoader::made(std::int64_t step) const {
   try {
-    return {step, make_(step), nullptr};
+    Made result{step, make_(step), nullptr, {}};
+    if (device_ != Device::cpu)
+      result.batch = result.batch.each([&](const Tensor& tensor) {
+        return result.copies.emplace_back(tensor, device_).result();
+      });
+    return result;
   } catch (...) {
-    return {step, {}, std::current_exception()};
+    return {step, {}, std::current_exception(), {}};
   }
 }
 

@@ -32,13 +32,13 @@ Batch part_of(const Batch& batch, std::int64_t first, std::int64_t last) {
 }  // namespace
 
 Batch Batch::to(Device device) const {
-  return {images.to(device), conditioning.to(device)};
+  return each([&](const Tensor& tensor) { return tensor.to(device); });
 }
 
 Tensor flip_half(const Tensor& images, const StepDraws& draws) {
   const Tensor u = philox_uniform({images.size(0), 1, 1, 1}, draws.address(Purpose::augmentation),
                                   DType::float32, images.device());
-  return where(less(u, Tensor::scalar(0.5, u.dtype(), u.device())), flip(images, {2}), images);
+  return where(less(u, 0.5), flip(images, {2}), images);
 }
 
 double learning_rate_at(const TrainingConfig& config, std::int64_t step, double progress) {

@@ -20,6 +20,11 @@ struct Batch {
   Tensor images;              // (N, H, W, C) float32 in [-1, 1]
   Conditioning conditioning;  // what is known of them; may be empty
 
+  // With f(tensor) in the place of each tensor.
+  template <class F>
+  Batch each(F f) const {
+    return {f(images), conditioning.each(f)};
+  }
   Batch to(Device device) const;
 };
 

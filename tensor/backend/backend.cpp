@@ -2,8 +2,10 @@
 
 namespace ebb {
 
-const Kernels& kernels(Device device) {
-  switch (device) {
+namespace {
+
+const Kernels& table_of(Device::Kind kind) {
+  switch (kind) {
     case Device::cuda:
       return cuda::kernels();
     case Device::reference:
@@ -16,27 +18,13 @@ const Kernels& kernels(Device device) {
   return cpu::kernels();
 }
 
-std::int64_t View::at(std::int64_t i, const Shape& shape) const {
-  std::int64_t place = offset;
-  for (std::int64_t d = shape.rank(); d-- > 0; i /= shape[d])
-    place += i % shape[d] * strides[static_cast<std::size_t>(d)];
-  return place;
-}
+}  // namespace
 
-View broadcast_view(const Shape& shape, const Shape& out) {
-  View view;
-  const auto own = shape.strides();
-  const auto ahead = static_cast<std::size_t>(out.rank() - shape.rank());
-  for (std::size_t d = 0; d + ahead < static_cast<std::size_t>(out.rank()); ++d)
-    view.strides[ahead + d] = shape.begin()[d] == 1 ? 0 : own[d];
-  return view;
-}
-
-ConvGeometry conv_geometry(const Tensor& x, const Tensor& weight, const Tensor& y,
-                           const Conv2dOptions& options) {
-  return {x.size(0),      x.size(1),       x.size(2),        x.size(3),
-          y.size(1),      y.size(2),       y.size(3),        {weight.size(2), weight.size(3)},
-          options.stride, options.padding, options.dilation, options.groups};
+const Kernels& kernels(Device device) {
+  const Kernels& table = table_of(device.kind);
+  check(device.index < table.devices, "device {}: there {} {} of its kind; count from 0", device,
+        table.devices == 1 ? "is" : "are", table.devices);
+  return table;
 }
 
 }  // namespace ebb

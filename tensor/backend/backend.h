@@ -4,6 +4,7 @@
 // device lacks is null: use() then throws an Error that names the operation and the device.
 #pragma once
 
+#include <ebb/tensor/backend/geometry.h>
 #include <ebb/tensor/float_state.h>
 #include <ebb/tensor/ops/conv.h>
 #include <ebb/tensor/ops/matmul.h>
@@ -17,85 +18,33 @@
 
 namespace ebb {
 
-// A tensor seen as (outer, n, inner); n is the dimension worked along.
-struct AxisView {
-  std::int64_t outer, n, inner;
-};
-
-// Where element i of a walk over some shape is: at offset + sum_d i[d] strides[d].
-struct View {
-  std::int64_t offset = 0;
-  std::array<std::int64_t, Shape::max_rank> strides{};
-
-  // Of element `i` in row-major order of a walk over `shape`.
-  std::int64_t at(std::int64_t i, const Shape& shape) const;
-};
-// A contiguous tensor of `shape` read as if broadcast to `out`.
-View broadcast_view(const Shape& shape, const Shape& out);
-
-enum class Scan : std::uint8_t { sum, product };
-
-// x (samples, positions, channels); statistics over the positions and the channels / groups
-// neighbouring channels of a group.
-struct Groups {
-  std::int64_t samples, positions, channels, groups;
-
-  // How far one sample's weights are from the next one's: 0 where all share them.
-  std::int64_t parameter_stride(const Tensor& parameter) const {
-    return parameter.defined() && parameter.numel() > channels ? channels : 0;
-  }
-};
-
-// AxisView one side of an image: output i is sum_k weight[k] x[source[k]], k from first[i] up to
-// first[i + 1].
-struct ResizeWeights {
-  std::vector<std::int64_t> first{0}, source;
-  std::vector<double> weight;
-};
-
-// Attention's heads in their tensors: row i of head h of item n begins at the element
-// first + n item + h head + i row.
-struct HeadRows {
-  std::int64_t first, item, head, row;
-};
-// q has rows of `depth` for each query, k for each key, v of `width` for each key, y for each
-// query.
-struct Heads {
-  std::int64_t items, heads, queries, keys, depth, width;
-  double scale;
-  HeadRows q, k, v, y;
-
-  std::int64_t count() const { return items * heads; }
-  // Where head `index`, counted over all items, begins.
-  std::int64_t begin(const HeadRows& rows, std::int64_t index) const {
-    return rows.first + index / heads * rows.item + index % heads * rows.head;
-  }
-};
-
-// Sizes of a convolution from x (n,h,w,ci) to y (n,ho,wo,co).
-struct ConvGeometry {
-  std::int64_t n, h, w, ci, ho, wo, co;
-  Pair kernel, stride, padding, dilation;
-  std::int64_t groups;
-
-  std::int64_t group_in() const { return ci / groups; }
-  std::int64_t group_out() const { return co / groups; }
-};
-ConvGeometry conv_geometry(const Tensor& x, const Tensor& weight, const Tensor& y,
-                           const Conv2dOptions& options);
-
 struct Kernels {
-  // Before and after every call of an entry by use(); null where nothing is to be done.
-  void (*enter)() = nullptr;
-  void (*leave)() = nullptr;
+  int devices = 1;  // of this kind, which `index` below counts
 
-  // Memory. `upload` and `download` copy from and to the host, `copy` within the device; they and
-  // allocate, release may be called outside use().
-  void* (*allocate)(std::size_t bytes) = nullptr;
-  void (*release)(void* memory) = nullptr;
-  void (*upload)(void* device, const void* host, std::size_t bytes) = nullptr;
-  void (*download)(void* host, const void* device, std::size_t bytes) = nullptr;
-  void (*copy)(void* to, const void* from, std::size_t bytes) = nullptr;
+  // Before and after every call of an entry by use(), to make the device current; null where
+  // nothing is to be done.
+  void (*enter)(int index) = nullptr;
+  void (*leave)(int index) = nullptr;
+
+  // Memory. `upload` and `download` copy from and to the host, `copy` within the device; all three
+  // come after the kernels called before. They and allocate, release may be called outside use(),
+  // by any thread, and so may the next six. `bytes` are multiples of Storage::alignment.
+  void* (*allocate)(int index, std::size_t bytes) = nullptr;
+  void (*release)(int index, void* memory, std::size_t bytes) = nullptr;
+  void (*upload)(int index, void* device, const void* host, std::size_t bytes) = nullptr;
+  void (*download)(int index, void* host, const void* device, std::size_t bytes) = nullptr;
+  void (*copy)(int index, void* to, const void* from, std::size_t bytes) = nullptr;
+
+  // Copies that do not wait (AsyncCopy); null, all of them, on a device that gains nothing by them.
+  // `host` lies in pinned memory. A copy comes after the kernels called before, on a stream of its
+  // own, and gives an event: `follow` makes the kernels called from now on come after the copy,
+  // `finish` waits for it and ends the event.
+  void* (*allocate_pinned)(int index, std::size_t bytes) = nullptr;
+  void (*release_pinned)(int index, void* memory, std::size_t bytes) = nullptr;
+  void* (*start_upload)(int index, void* device, const void* host, std::size_t bytes) = nullptr;
+  void* (*start_download)(int index, void* host, const void* device, std::size_t bytes) = nullptr;
+  void (*follow)(int index, void* event) = nullptr;
+  void (*finish)(int index, void* event) = nullptr;
 
   // Pointwise.
   void (*fill)(Tensor& out, double value) = nullptr;
@@ -104,8 +53,8 @@ struct Kernels {
   void (*unary)(Unary function, const Tensor& x, double a, double b, Tensor& out) = nullptr;
   void (*unary_backward)(Unary function, const Tensor& grad, const Tensor& x, const Tensor& y,
                          double a, double b, Tensor& out) = nullptr;
-  void (*binary)(Binary function, const Tensor& a, const Tensor& b, Tensor& out) = nullptr;
-  void (*where)(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& out) = nullptr;
+  void (*binary)(Binary function, const Operand& a, const Operand& b, Tensor& out) = nullptr;
+  void (*where)(const Tensor& condition, const Operand& a, const Operand& b, Tensor& out) = nullptr;
   void (*axpby)(double a, const Tensor& x, double b, const Tensor& y, Tensor& out) = nullptr;
 
   // AxisView one dimension.
@@ -192,23 +141,25 @@ struct Kernels {
   void (*sum_of_squares)(const std::vector<Tensor>& tensors, Tensor& out) = nullptr;
 };
 
-// The table of `device`; an Error says how to get it where it is not linked in.
+// The table of `device`; an Error says how to get it where it is not linked in, and how many there
+// are where it has too high an index.
 const Kernels& kernels(Device device);
 
 // While one lives, kernels of `device` may run.
 class KernelScope {
  public:
-  explicit KernelScope(Device device) : table_(kernels(device)) {
-    if (table_.enter != nullptr) table_.enter();
+  explicit KernelScope(Device device) : table_(kernels(device)), index_(device.index) {
+    if (table_.enter != nullptr) table_.enter(index_);
   }
   ~KernelScope() {
-    if (table_.leave != nullptr) table_.leave();
+    if (table_.leave != nullptr) table_.leave(index_);
   }
   KernelScope(const KernelScope&) = delete;
   KernelScope& operator=(const KernelScope&) = delete;
 
  private:
   const Kernels& table_;
+  const int index_;
 };
 
 // A call of `entry` in kernels' floating-point mode; an Error where the device lacks it.

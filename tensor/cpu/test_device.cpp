@@ -1,9 +1,11 @@
-// Device::test: the CPU's kernels on pages that are closed while no kernel runs.
+// Device::test: the CPU's kernels on pages that are closed while no kernel of theirs runs. Copies
+// that do not wait are made as late as they may.
 #include <ebb/tensor/backend/backend.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 
@@ -11,12 +13,17 @@ namespace ebb::test_device {
 
 namespace {
 
+constexpr int devices = 2;
+
 class Pages {
  public:
-  static Pages& instance() {
-    static Pages* const pages = new Pages;  // tensors in static variables may outlive any order
-    return *pages;
+  static Pages& of(int index) {
+    // Tensors in static variables may outlive any order of destruction.
+    static Pages* const pages = new Pages[devices];
+    return pages[index];
   }
+
+  Pages() = default;
 
   void* allocate(std::size_t bytes) {
     const std::lock_guard lock(mutex_);
@@ -41,7 +48,6 @@ class Pages {
  private:
   static constexpr std::size_t reserved = std::size_t{1} << 36;
 
-  Pages() = default;
   void protect(int access) {
     if (used_ > 0) check(mprotect(base_, used_, access) == 0, "device test: mprotect failed");
   }
@@ -55,24 +61,53 @@ class Pages {
 
 std::atomic<std::int64_t> uploads{0}, downloads{0};
 
-void* allocate(std::size_t bytes) { return Pages::instance().allocate(bytes); }
+void* allocate(int index, std::size_t bytes) { return Pages::of(index).allocate(bytes); }
 // Neither addresses nor bytes are used again: tests are short.
-void release(void*) {}
-void enter() { Pages::instance().enter(); }
-void leave() { Pages::instance().leave(); }
+void release(int, void*, std::size_t) {}
+void enter(int index) { Pages::of(index).enter(); }
+void leave(int index) { Pages::of(index).leave(); }
 
-void copy(void* to, const void* from, std::size_t bytes) {
-  enter();
+void copy(int index, void* to, const void* from, std::size_t bytes) {
+  enter(index);
   std::memcpy(to, from, bytes);
-  leave();
+  leave(index);
 }
-void upload(void* to, const void* from, std::size_t bytes) {
+void upload(int index, void* to, const void* from, std::size_t bytes) {
   ++uploads;
-  copy(to, from, bytes);
+  copy(index, to, from, bytes);
 }
-void download(void* to, const void* from, std::size_t bytes) {
+void download(int index, void* to, const void* from, std::size_t bytes) {
   ++downloads;
-  copy(to, from, bytes);
+  copy(index, to, from, bytes);
+}
+
+void* allocate_pinned(int, std::size_t bytes) {
+  return std::aligned_alloc(Storage::alignment, bytes);
+}
+void release_pinned(int, void* memory, std::size_t) { std::free(memory); }
+
+struct Event {
+  void* to;
+  const void* from;
+  std::size_t bytes;
+  bool done = false;
+};
+void* start_upload(int, void* to, const void* from, std::size_t bytes) {
+  ++uploads;
+  return new Event{to, from, bytes};
+}
+void* start_download(int, void* to, const void* from, std::size_t bytes) {
+  ++downloads;
+  return new Event{to, from, bytes};
+}
+void follow(int index, void* event) {
+  Event& e = *static_cast<Event*>(event);
+  if (!e.done) copy(index, e.to, e.from, e.bytes);
+  e.done = true;
+}
+void finish(int index, void* event) {
+  follow(index, event);
+  delete static_cast<Event*>(event);
 }
 
 }  // namespace
@@ -87,6 +122,13 @@ const Kernels& kernels() {
     entries.upload = upload;
     entries.download = download;
     entries.copy = copy;
+    entries.devices = devices;
+    entries.allocate_pinned = allocate_pinned;
+    entries.release_pinned = release_pinned;
+    entries.start_upload = start_upload;
+    entries.start_download = start_download;
+    entries.follow = follow;
+    entries.finish = finish;
     return entries;
   }();
   return table;

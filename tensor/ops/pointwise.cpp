@@ -50,6 +50,17 @@ Tensor leaky_relu(const Tensor& x, double slope) { return unary(Unary::leaky_rel
 Tensor pow(const Tensor& x, double exponent) { return unary(Unary::pow, x, exponent); }
 Tensor clamp(const Tensor& x, double low, double high) { return unary(Unary::clamp, x, low, high); }
 
+namespace {
+
+// An Error unless `value` is one of like's dtype.
+void check_number(std::string_view operation, double value, const Tensor& like) {
+  check_defined(operation, like);
+  check(is_floating(like.dtype()) || value == std::trunc(value),
+        "{}: {} is no int64; convert the tensor with to(DType)", operation, value);
+}
+
+}  // namespace
+
 Tensor binary(Binary function, const Tensor& a, const Tensor& b) {
   const std::string_view name = name_of(function);
   const auto [device, dtype] = common_operands(name, {&a, &b});
@@ -59,42 +70,55 @@ Tensor binary(Binary function, const Tensor& a, const Tensor& b) {
   return out;
 }
 
-#define EBB_DEFINE(name, ...) \
-  Tensor name(const Tensor& a, const Tensor& b) { return binary(Binary::name, a, b); }
+Tensor binary(Binary function, const Tensor& a, double b) {
+  const std::string_view name = name_of(function);
+  check_number(name, b, a);
+  if (!takes_integers(function)) check_floating(name, a);
+  Tensor out = empty_like(a);
+  use(name, a.device(), kernels(a.device()).binary)(function, a, b, out);
+  return out;
+}
+
+#define EBB_DEFINE(name, ...)                                                          \
+  Tensor name(const Tensor& a, const Tensor& b) { return binary(Binary::name, a, b); } \
+  Tensor name(const Tensor& a, double b) { return binary(Binary::name, a, b); }
 EBB_BINARY_LIST(EBB_DEFINE)
 EBB_COMPARISON_LIST(EBB_DEFINE)
 #undef EBB_DEFINE
 
 namespace {
 
-Tensor scalar_like(std::string_view operation, double value, const Tensor& like) {
-  check_defined(operation, like);
-  check(is_floating(like.dtype()) || value == std::trunc(value),
-        "{}: {} is no int64; convert the tensor with to(DType)", operation, value);
-  return Tensor::scalar(value, like.dtype(), like.device());
+Tensor chosen(const Tensor& condition, const Operand& a, const Operand& b, const Shape& sides,
+              DType dtype) {
+  // In another dtype the condition could round to zero, its comparison with zero cannot.
+  const Tensor mask = condition.dtype() == dtype ? condition : not_equal(condition, 0).to(dtype);
+  const Device device = mask.device();
+  Tensor out = Tensor::empty(broadcast_shapes("where", mask.shape(), sides), dtype, device);
+  use("where", device, kernels(device).where)(mask, a, b, out);
+  return out;
 }
 
 }  // namespace
 
-#define EBB_DEFINE(name, ...) \
-  Tensor name(const Tensor& a, double b) { return name(a, scalar_like(#name, b, a)); }
-EBB_COMPARISON_LIST(EBB_DEFINE)
-#undef EBB_DEFINE
-Tensor add(const Tensor& a, double b) { return add(a, scalar_like("add", b, a)); }
-Tensor mul(const Tensor& a, double b) { return mul(a, scalar_like("mul", b, a)); }
-
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
-  const auto [device, dtype] = common_operands("where", {&a, &b});
   check_defined("where", condition);
+  const DType dtype = common_operands("where", {&a, &b}).dtype;
   common_device("where", {&condition, &a});
-  // In another dtype the condition could round to zero, its comparison with zero cannot.
-  if (condition.dtype() != dtype)
-    return where(equal(condition, scalar_like("where", 0, condition)).to(dtype), b, a);
-  const Shape shape =
-      broadcast_shapes("where", condition.shape(), broadcast_shapes("where", a.shape(), b.shape()));
-  Tensor out = Tensor::empty(shape, dtype, device);
-  use("where", device, kernels(device).where)(condition, a, b, out);
-  return out;
+  return chosen(condition, a, b, broadcast_shapes("where", a.shape(), b.shape()), dtype);
+}
+
+Tensor where(const Tensor& condition, const Tensor& a, double b) {
+  check_defined("where", condition);
+  check_number("where", b, a);
+  common_device("where", {&condition, &a});
+  return chosen(condition, a, b, a.shape(), a.dtype());
+}
+
+Tensor where(const Tensor& condition, double a, const Tensor& b) {
+  check_defined("where", condition);
+  check_number("where", a, b);
+  common_device("where", {&condition, &b});
+  return chosen(condition, a, b, b.shape(), b.dtype());
 }
 
 Tensor axpby(double a, const Tensor& x, double b, const Tensor& y) {
@@ -114,7 +138,7 @@ void add_(Tensor& a, const Tensor& b, double scale) {
   a.bump_version();
 }
 
-void mul_(Tensor& a, double scale) { binary_(Binary::mul, a, scalar_like("mul_", scale, a)); }
+void mul_(Tensor& a, double scale) { binary_(Binary::mul, a, scale); }
 
 void binary_(Binary function, Tensor& a, const Tensor& b) {
   const std::string_view name = name_of(function);
@@ -127,12 +151,23 @@ void binary_(Binary function, Tensor& a, const Tensor& b) {
   a.bump_version();
 }
 
+void binary_(Binary function, Tensor& a, double b) {
+  const std::string_view name = name_of(function);
+  check_number(name, b, a);
+  if (!takes_integers(function)) check_floating(name, a);
+  use(name, a.device(), kernels(a.device()).binary)(function, a, b, a);
+  a.bump_version();
+}
+
 #define EBB_DEFINE(symbol, name)                        \
   Tensor& operator symbol(Tensor& a, const Tensor& b) { \
     binary_(Binary::name, a, b);                        \
     return a;                                           \
   }                                                     \
-  Tensor& operator symbol(Tensor& a, double b) { return a symbol scalar_like(#name, b, a); }
+  Tensor& operator symbol(Tensor& a, double b) {        \
+    binary_(Binary::name, a, b);                        \
+    return a;                                           \
+  }
 EBB_DEFINE(+=, add)
 EBB_DEFINE(-=, sub)
 EBB_DEFINE(*=, mul)
@@ -161,9 +196,8 @@ double relative_error(const Tensor& a, const Tensor& b) {
   check_same_shape("relative_error", a, b);
   if (a.numel() == 0) return 0;
   const Tensor x = a.to(DType::float64), y = b.to(DType::float64);
-  const Tensor zero = Tensor::scalar(0, DType::float64, a.device());
-  const double distance = amax(where(equal(x, y), zero, abs(sub(x, y)))).item();
-  const double size = amax(where(equal(sub(y, y), zero), abs(y), zero)).item();
+  const double distance = amax(where(equal(x, y), 0, abs(sub(x, y)))).item();
+  const double size = amax(where(equal(sub(y, y), 0), abs(y), 0)).item();
   return distance == 0 && size == 0 ? 0 : distance / size;
 }
 

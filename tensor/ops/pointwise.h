@@ -90,16 +90,13 @@ Tensor leaky_relu(const Tensor& x, double slope = 0.01);
 Tensor pow(const Tensor& x, double exponent);
 Tensor clamp(const Tensor& x, double low, double high);
 
+// Of two tensors that broadcast together, or of one and a number of its dtype.
 Tensor binary(Binary function, const Tensor& a, const Tensor& b);
-#define EBB_DECLARE(name, ...) Tensor name(const Tensor& a, const Tensor& b);
+Tensor binary(Binary function, const Tensor& a, double b);
+#define EBB_DECLARE(name, ...)                   \
+  Tensor name(const Tensor& a, const Tensor& b); \
+  Tensor name(const Tensor& a, double b);
 EBB_BINARY_LIST(EBB_DECLARE)
-EBB_COMPARISON_LIST(EBB_DECLARE)
-#undef EBB_DECLARE
-
-// With a scalar of the tensor's own dtype.
-Tensor add(const Tensor& a, double b);
-Tensor mul(const Tensor& a, double b);
-#define EBB_DECLARE(name, ...) Tensor name(const Tensor& a, double b);
 EBB_COMPARISON_LIST(EBB_DECLARE)
 #undef EBB_DECLARE
 
@@ -128,6 +125,8 @@ inline Tensor operator>=(const Tensor& a, double b) { return greater_equal(a, b)
 
 // condition != 0 ? a : b; the three broadcast together. `condition` may have any dtype.
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
+Tensor where(const Tensor& condition, const Tensor& a, double b);
+Tensor where(const Tensor& condition, double a, const Tensor& b);
 
 // a x + b y in one pass; equal shapes. The step of most samplers.
 Tensor axpby(double a, const Tensor& x, double b, const Tensor& y);
@@ -137,6 +136,7 @@ void add_(Tensor& a, const Tensor& b, double scale = 1);
 void mul_(Tensor& a, double scale);
 // a = function(a, b), in place; b broadcasts to a's shape.
 void binary_(Binary function, Tensor& a, const Tensor& b);
+void binary_(Binary function, Tensor& a, double b);
 Tensor& operator+=(Tensor& a, const Tensor& b);
 Tensor& operator-=(Tensor& a, const Tensor& b);
 Tensor& operator*=(Tensor& a, const Tensor& b);

@@ -87,10 +87,6 @@ double count(const Tensor& x, const Tensor& reduced) {
   return 1;
 }
 
-Tensor divide(const Tensor& x, double by) {
-  return div(x, Tensor::scalar(by, x.dtype(), x.device()));
-}
-
 }  // namespace
 
 Shape reduced_shape(std::string_view operation, const Shape& shape, const Dims& dims,
@@ -105,14 +101,14 @@ Tensor sum(const Tensor& x, const Dims& dims, bool keepdim) {
 Tensor mean(const Tensor& x, const Dims& dims, bool keepdim) {
   check_floating("mean", x);
   const Tensor total = reduce("mean", Reduction::sum, x, dims, keepdim);
-  return divide(total, count(x, total));
+  return div(total, count(x, total));
 }
 
 Tensor var(const Tensor& x, const Dims& dims, bool unbiased, bool keepdim) {
   check_floating("var", x);
   const Tensor deviation = sub(x, mean(x, dims, true));
   const Tensor total = reduce("var", Reduction::sum, square(deviation), dims, keepdim);
-  return divide(total, std::max(0.0, count(x, total) - (unbiased ? 1 : 0)));
+  return div(total, std::max(0.0, count(x, total) - (unbiased ? 1 : 0)));
 }
 
 Tensor std(const Tensor& x, const Dims& dims, bool unbiased, bool keepdim) {

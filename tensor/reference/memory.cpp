@@ -11,9 +11,9 @@ namespace {
 
 constexpr std::align_val_t alignment{Storage::alignment};
 
-void* allocate(std::size_t bytes) { return ::operator new(bytes, alignment, std::nothrow); }
-void release(void* memory) { ::operator delete(memory, alignment); }
-void copy(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+void* allocate(int, std::size_t bytes) { return ::operator new(bytes, alignment, std::nothrow); }
+void release(int, void* memory, std::size_t) { ::operator delete(memory, alignment); }
+void copy(int, void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
 
 void fill(Tensor& out, double value) {
   dispatch_all(out.dtype(), [&](auto zero) {

@@ -45,13 +45,13 @@ void unary_backward(Unary function, const Tensor& grad, const Tensor& xs, const 
   });
 }
 
-void binary(Binary function, const Tensor& as, const Tensor& bs, Tensor& out) {
+void binary(Binary function, const Operand& as, const Operand& bs, Tensor& out) {
   const Shape& shape = out.shape();
-  const View from_a = broadcast_view(as.shape(), shape), from_b = broadcast_view(bs.shape(), shape);
+  const OperandElements from_a(as, out), from_b(bs, out);
   dispatch_all(out.dtype(), [&](auto zero) {
     using T = decltype(zero);
     for (std::int64_t i = 0; i < out.numel(); ++i) {
-      const T a = input<T>(as)[from_a.at(i, shape)], b = input<T>(bs)[from_b.at(i, shape)];
+      const T a = from_a.at<T>(i, shape), b = from_b.at<T>(i, shape);
       switch (function) {
 #define EBB_CASE(name, value, ...)                                             \
   case Binary::name:                                                           \
@@ -66,16 +66,14 @@ void binary(Binary function, const Tensor& as, const Tensor& bs, Tensor& out) {
   });
 }
 
-void where(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& out) {
+void where(const Tensor& condition, const Operand& a, const Operand& b, Tensor& out) {
   const Shape& shape = out.shape();
-  const View from_c = broadcast_view(condition.shape(), shape);
-  const View from_a = broadcast_view(a.shape(), shape), from_b = broadcast_view(b.shape(), shape);
+  const OperandElements from_c(condition, out), from_a(a, out), from_b(b, out);
   dispatch_all(out.dtype(), [&](auto zero) {
     using T = decltype(zero);
     for (std::int64_t i = 0; i < out.numel(); ++i)
-      output<T>(out)[i] = input<T>(condition)[from_c.at(i, shape)] != T(0)
-                              ? input<T>(a)[from_a.at(i, shape)]
-                              : input<T>(b)[from_b.at(i, shape)];
+      output<T>(out)[i] =
+          from_c.at<T>(i, shape) != T(0) ? from_a.at<T>(i, shape) : from_b.at<T>(i, shape);
   });
 }
 

@@ -3,6 +3,8 @@
 #include <ebb/tensor/io/atomic_file.h>
 #include <ebb/tensor/io/npy.h>
 #include <ebb/tensor/io/safetensors.h>
+#include <ebb/tensor/ops/pointwise.h>
+#include <ebb/tensor/ops/reduce.h>
 #include <tests/apps/program.h>
 #include <tests/temporary_folder.h>
 
@@ -14,6 +16,28 @@ using namespace ebb;
 using test::check_refused;
 using test::Outcome;
 using test::run_program;
+
+namespace {
+
+using apps::RunConfig;
+using apps::SampleRequest;
+
+// Says that x_0 is 3 everywhere, of any samples.
+struct Three final : Model {
+  Variable operator()(const Variable& x, const Tensor&, const Conditioning&) const override {
+    return Tensor::full(x.shape(), 3);
+  }
+  void visit(Visitor&) override {}
+};
+
+RunConfig of_images() {
+  RunConfig config;
+  config.image = {.height = 16, .width = 16, .channels = 1, .class_names = {}};
+  config.objective.prediction = Prediction::x0;
+  return config;
+}
+
+}  // namespace
 
 TEST_SUITE_BEGIN("apps command line");
 
@@ -105,6 +129,21 @@ TEST_CASE("lists of classes") {
        {"", "10", "-1", "3-1", "a", "1-", "1,,2", "1;2", "99999999999999999999"})
     CHECK_THROWS_WITH_AS(parse_classes(wrong, 10), doctest::Contains("classes '"), Error);
   CHECK_THROWS_WITH_AS(parse_classes("0", 0), doctest::Contains("no classes"), Error);
+}
+
+TEST_CASE("samples have the shape and the range that the network says, not the data's") {
+  Three model;
+  model.sample = {.height = 4, .width = 8, .channels = 5, .clip = {}};
+  const SampleRequest request{.steps = 4, .count = 3, .batch = 2};
+  const Tensor latents = apps::draw_samples(model, of_images(), request);
+  CHECK(latents.shape() == Shape{3, 4, 8, 5});
+  CHECK(amax(latents).item() > 2.9);
+  model.sample.clip = {Clip::Kind::range};
+  const Tensor clipped = apps::draw_samples(model, of_images(), request);
+  CHECK(amax(clipped).item() < 1.1);
+  SampleRequest asked = request;
+  asked.clip = Clip{};
+  CHECK(amax(apps::draw_samples(model, of_images(), asked)).item() > 2.9);
 }
 
 TEST_SUITE_END();

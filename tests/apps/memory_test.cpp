@@ -96,7 +96,8 @@ TEST_CASE("a batch that memory cannot hold: an error before the run, smaller pie
   REQUIRE_MESSAGE(at != std::string::npos, refused.err);
   CHECK_FALSE(std::filesystem::exists(run));
   const std::string parts = refused.err.substr(at + 15, refused.err.find(' ', at + 15) - at - 15);
-  CHECK(with_batch({"--accumulation", parts}).code == 0);
+  const Outcome fits = with_batch({"--accumulation", parts});
+  CHECK_MESSAGE(fits.code == 0, fits.err);
 
   const Arguments sample{"sample", run,       "--count", "1500",  "--batch",
                          "1500",   "--steps", "1",       "--out", folder / "x.npy"};

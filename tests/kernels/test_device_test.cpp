@@ -4,6 +4,8 @@
 #include <ebb/diffusion/models/unet2d.h>
 #include <ebb/diffusion/schedules/schedule.h>
 #include <ebb/nn/layers/layers.h>
+#include <ebb/nn/training/batch_loader.h>
+#include <ebb/tensor/backend/async_copy.h>
 #include <ebb/tensor/backend/backend.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -92,6 +94,75 @@ TEST_CASE("test device: losses, norms and embeddings copy nothing to the host") 
   CHECK(test_device::copies().downloads == before);
   CHECK(norm.num_batches_tracked.to(Device::cpu).item() == 1);
   CHECK_THROWS_WITH(embedding(index + 2), doctest::Contains("index 5 is out of range"));
+}
+
+TEST_CASE("test device: a second one has memory of its own") {
+  const Device second(Device::test, 1);
+  CHECK(name_of(second) == "test:1");
+  CHECK(parse_device("test:1") == second);
+  CHECK(parse_device("test:0") == Device::test);
+  const Tensor x = Tensor::full({3}, 2, DType::float32, Device::test);
+  const Tensor y = Tensor::full({3}, 3, DType::float32, second);
+  CHECK((y * y).device() == second);
+  CHECK((y * y).to(Device::cpu).to_vector<float>() == std::vector<float>{9, 9, 9});
+  CHECK(x.to(second).to(Device::cpu).to_vector<float>() == std::vector<float>{2, 2, 2});
+  CHECK_THROWS_WITH(x + y, doctest::Contains("test and test:1"));
+  // Its kernels do not reach the first one's memory.
+  CHECK(dies([&] {
+    Tensor out = Tensor::empty({3}, DType::float32, second);
+    use("mul", second, kernels(second).binary)(Binary::mul, x, y, out);
+  }));
+  CHECK_THROWS_WITH(Tensor::zeros({1}, DType::float32, Device(Device::test, 2)),
+                    "device test:2: there are 2 of its kind; count from 0");
+  CHECK_THROWS_WITH(Tensor::zeros({1}, DType::float32, Device(Device::cpu, 1)),
+                    "device cpu:1: there is 1 of its kind; count from 0");
+}
+
+TEST_CASE("async copy: the copy is there after wait, whatever becomes of its source") {
+  for (const Device device :
+       {Device(Device::test), Device(Device::test, 1), Device(Device::reference)}) {
+    CAPTURE(name_of(device));
+    Tensor x = Tensor::arange(5).to(DType::float32);
+    const std::vector<float> before = x.to_vector<float>();
+    AsyncCopy up(x, device);
+    x.fill_(-1);
+    up.wait();
+    const Tensor doubled = up.result() * 2;
+    up.wait();
+    AsyncCopy down(up.result(), Device::cpu);
+    down.wait();
+    CHECK(down.result().to_vector<float>() == before);
+    CHECK(doubled.to(Device::cpu).to_vector<float>()[4] == 8);
+    AsyncCopy moved = std::move(down);
+    down = AsyncCopy(doubled, Device::cpu);
+    down.wait();
+    CHECK(down.result().to_vector<float>()[3] == 6);
+    const AsyncCopy none(Tensor::zeros({0}), device), dropped(x, device);
+    CHECK(none.result().shape() == Shape{0});
+  }
+  // The test device copies as late as it may: without wait nothing has come.
+  const Tensor zeros = Tensor::zeros({4}, DType::float32, Device::test);
+  AsyncCopy late(Tensor::ones({4}), Device::test);
+  late.result();
+  CHECK(test_device::copies().uploads > 0);
+  CHECK_THROWS_WITH(AsyncCopy(zeros, Device(Device::test, 1)), doctest::Contains("one of them"));
+  CHECK_THROWS_AS(AsyncCopy(Tensor::ones({1}), Device::cpu), Error);
+}
+
+TEST_CASE("BatchLoader brings batches to its device") {
+  BatchLoader loader(
+      [](std::int64_t step) {
+        return Batch{Tensor::full({2, 2}, static_cast<double>(step)),
+                     Tensor::full({2}, static_cast<double>(step), DType::int64)};
+      },
+      Device::test);
+  for (std::int64_t step = 0; step < 20; ++step) {
+    const Batch batch = loader.batch(step);
+    CHECK(batch.images.device() == Device::test);
+    CHECK((batch.images + batch.conditioning.labels.to(DType::float32))
+              .to(Device::cpu)
+              .to_vector<float>() == std::vector<float>(4, static_cast<float>(2 * step)));
+  }
 }
 
 }  // namespace

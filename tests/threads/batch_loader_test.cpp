@@ -18,7 +18,7 @@ TEST_CASE("BatchLoader: the batches that were asked for, errors in their place, 
     return Batch{Tensor::full({2}, static_cast<double>(step)), {}};
   };
   const auto value = [](const Batch& batch) { return batch.images.to_vector<double>()[0]; };
-  BatchLoader loader(make, 3);
+  BatchLoader loader(make, Device::cpu, 3);
   for (const std::int64_t step : {0, 1, 2, 3, 4, 9, 10, 11, 5, 6, 7, 20, 20, 0})
     CHECK(value(loader.batch(step)) == static_cast<double>(step));
   CHECK(value(loader.batch(11)) == 11);
@@ -28,7 +28,7 @@ TEST_CASE("BatchLoader: the batches that were asked for, errors in their place, 
   const int before = made;
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   CHECK(made - before <= 4);  // no further ahead than it may
-  CHECK_THROWS_AS(BatchLoader(make, 0), Error);
+  CHECK_THROWS_AS(BatchLoader(make, Device::cpu, 0), Error);
   const BatchLoader unused(make);
 }
 

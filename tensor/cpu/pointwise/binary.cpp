@@ -133,25 +133,22 @@ HWY_EXPORT(find_axpby);
 
 constexpr std::int64_t grain = 1 << 15;
 
-void binary(Binary function, const Tensor& a, const Tensor& b, Tensor& out) {
+void binary(Binary function, const Operand& first, const Operand& second, Tensor& out) {
   const auto piece = EBB_DISPATCH(find_binary)(function, out.dtype());
-  const StridedIterator<2> walk(out.shape(), {broadcast_view(a.shape(), out.shape()).strides,
-                                              broadcast_view(b.shape(), out.shape()).strides});
+  const OperandElements a(first, out), b(second, out);
+  const StridedIterator<2> walk(out.shape(), {a.view.strides, b.view.strides});
   parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
-    walk.run(begin, end, [&](const auto& part) { piece(walk, part, a.raw(), b.raw(), out.raw()); });
+    walk.run(begin, end, [&](const auto& part) { piece(walk, part, a.data, b.data, out.raw()); });
   });
 }
 
-void where(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& out) {
-  const Shape& shape = out.shape();
-  const StridedIterator<3> walk(
-      shape, {broadcast_view(condition.shape(), shape).strides,
-              broadcast_view(a.shape(), shape).strides, broadcast_view(b.shape(), shape).strides});
+void where(const Tensor& condition, const Operand& first, const Operand& second, Tensor& out) {
+  const OperandElements c(condition, out), a(first, out), b(second, out);
+  const StridedIterator<3> walk(out.shape(), {c.view.strides, a.view.strides, b.view.strides});
   const auto piece = EBB_DISPATCH(find_where)(out.dtype());
   parallel_for(out.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
-    walk.run(begin, end, [&](const auto& part) {
-      piece(walk, part, condition.raw(), a.raw(), b.raw(), out.raw());
-    });
+    walk.run(begin, end,
+             [&](const auto& part) { piece(walk, part, c.data, a.data, b.data, out.raw()); });
   });
 }
 

@@ -17,19 +17,34 @@ constexpr std::int64_t copy_grain = 1 << 16;
 constexpr std::size_t huge_page = std::size_t{1} << 21;
 
 // Large blocks sit on huge pages: a convolution walks many rows at once, and each small page
-// would need an address translation of its own.
-void* allocate(std::size_t bytes) {
-  const bool large = bytes >= huge_page;
-  const std::size_t alignment = large ? huge_page : Storage::alignment;
-  if (bytes > std::numeric_limits<std::size_t>::max() - alignment) return nullptr;
-  void* block = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  if (large && block != nullptr) madvise(block, bytes, MADV_HUGEPAGE);
+// would need an address translation of its own. They are mapped one by one, since the heap keeps
+// what is freed below something that is not.
+void* map_aligned(std::size_t bytes) {
+  if (bytes > std::numeric_limits<std::size_t>::max() - huge_page) return nullptr;
+  void* const all = mmap(nullptr, bytes + huge_page, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (all == MAP_FAILED) return nullptr;
+  const std::size_t before = -reinterpret_cast<std::uintptr_t>(all) % huge_page;
+  char* const block = static_cast<char*>(all) + before;
+  if (before > 0) munmap(all, before);
+  munmap(block + bytes, huge_page - before);
+  madvise(block, bytes, MADV_HUGEPAGE);
   return block;
 }
 
-void release(void* block) { std::free(block); }
+// `bytes` are whole pages where they are many (Storage's size classes).
+void* allocate(int, std::size_t bytes) {
+  return bytes >= huge_page ? map_aligned(bytes) : std::aligned_alloc(Storage::alignment, bytes);
+}
 
-void copy(void* to, const void* from, std::size_t bytes) {
+void release(int, void* block, std::size_t bytes) {
+  if (bytes >= huge_page)
+    munmap(block, bytes);
+  else
+    std::free(block);
+}
+
+void copy(int, void* to, const void* from, std::size_t bytes) {
   parallel_for(static_cast<std::int64_t>(bytes), copy_grain * 4,
                [&](std::int64_t a, std::int64_t b) {
                  std::memcpy(static_cast<char*>(to) + a, static_cast<const char*>(from) + a,

@@ -196,8 +196,7 @@ void add_adam(std::vector<BenchCase>& cases, std::int64_t count) {
                                       .grad = random(shape),
                                       .m = Tensor::zeros(shape),
                                       .v = Tensor::zeros(shape),
-                                      .v_max = {},
-                                      .average = {}}};
+                                      .v_max = {}}};
          return Work([slots]() mutable { adam_step(slots, {1e-3, 0.9, 0.999, 1e-8, 0, false}); });
        }});
 }

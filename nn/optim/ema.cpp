@@ -19,20 +19,12 @@ double Ema::decay() const {
   return std::min(options_.decay, (1 + n) / (10 + n));
 }
 
-double Ema::begin_update() {
-  check(!exchanged_, "Ema: an update while the average is in use; end its scope first");
-  const double now = decay();
-  ++updates_;
-  return now;
-}
-
-void Ema::update_one(std::size_t i, double decay) {
-  add_(averages_[i], sub(parameters_[i].variable.value(), averages_[i]), 1 - decay);
-}
-
 void Ema::update() {
-  const double now = begin_update();
-  for (std::size_t i = 0; i < parameters_.size(); ++i) update_one(i, now);
+  check(!exchanged_, "Ema: an update while the average is in use; end its scope first");
+  const double rest = 1 - decay();
+  ++updates_;
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    add_(averages_[i], sub(parameters_[i].variable.value(), averages_[i]), rest);
 }
 
 std::vector<NamedTensor> Ema::weights() const {
@@ -72,16 +64,6 @@ void Ema::load_state(const std::vector<NamedTensor>& state) {
     into.push_back({parameters_[i].name + ".average", averages_[i]});
   load_tensors(into, state);
   updates_ = updates.to_vector<std::int64_t>()[0];
-}
-
-void Ema::check_same(const std::vector<NamedParameter>& parameters) const {
-  bool same = parameters.size() == parameters_.size();
-  for (std::size_t i = 0; same && i < parameters.size(); ++i)
-    same = parameters[i].variable.value().shares_memory(parameters_[i].variable.value()) &&
-           parameters[i].name == parameters_[i].name;
-  check(same,
-        "Ema: it averages other parameters than the optimizer trains; make both from one "
-        "named_parameters(model)");
 }
 
 }  // namespace ebb

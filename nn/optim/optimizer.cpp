@@ -34,20 +34,14 @@ Optimizer::Optimizer(const std::vector<ParameterGroup>& groups, double learning_
 }
 
 void Optimizer::step(const StepOptions& options) {
-  if (options.ema != nullptr) options.ema->check_same(parameters_);
-  const double ema_decay = options.ema != nullptr ? options.ema->begin_update() : 0;
   for (const Group& group : groups_) {
     std::vector<std::size_t> active;
     for (std::size_t i = group.begin; i < group.end; ++i) {
-      if (parameters_[i].variable.grad().defined()) {
-        active.push_back(i);
-        ++steps_[i];
-      } else if (options.ema != nullptr) {
-        options.ema->update_one(i, ema_decay);
-      }
+      if (!parameters_[i].variable.grad().defined()) continue;
+      active.push_back(i);
+      ++steps_[i];
     }
-    update(active, {learning_rate_ * group.rate_scale, group.weight_decay, options.grad_scale,
-                    options.ema, ema_decay});
+    update(active, {learning_rate_ * group.rate_scale, group.weight_decay, options.grad_scale});
   }
 }
 
@@ -103,7 +97,6 @@ void Sgd::update(const std::vector<std::size_t>& active, const Update& with) {
     slots.push_back({.value = p.value(),
                      .grad = p.grad(),
                      .velocity = options_.momentum != 0 ? kept(0, i) : Tensor(),
-                     .average = with.ema != nullptr ? with.ema->average(i) : Tensor(),
                      .step = steps_of(i)});
   }
   sgd_step(slots, {.learning_rate = with.learning_rate,
@@ -111,8 +104,7 @@ void Sgd::update(const std::vector<std::size_t>& active, const Update& with) {
                    .dampening = options_.dampening,
                    .weight_decay = with.weight_decay,
                    .nesterov = options_.nesterov,
-                   .grad_scale = with.grad_scale,
-                   .average_decay = with.ema_decay});
+                   .grad_scale = with.grad_scale});
 }
 
 Adam::Adam(const std::vector<ParameterGroup>& groups, const Options& o, bool decoupled)
@@ -144,7 +136,6 @@ void Adam::update(const std::vector<std::size_t>& active, const Update& with) {
                      .m = kept(0, i),
                      .v = kept(1, i),
                      .v_max = options_.amsgrad ? kept(2, i) : Tensor(),
-                     .average = with.ema != nullptr ? with.ema->average(i) : Tensor(),
                      .step = steps_of(i)});
   }
   adam_step(slots, {.learning_rate = with.learning_rate,
@@ -153,8 +144,7 @@ void Adam::update(const std::vector<std::size_t>& active, const Update& with) {
                     .eps = options_.eps,
                     .weight_decay = with.weight_decay,
                     .decoupled = decoupled_,
-                    .grad_scale = with.grad_scale,
-                    .average_decay = with.ema_decay});
+                    .grad_scale = with.grad_scale});
 }
 
 double grad_norm(const std::vector<NamedParameter>& parameters) {

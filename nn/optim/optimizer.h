@@ -1,17 +1,17 @@
 // Optimizers, each PyTorch's rule to rounding: parameters that have no gradient are passed over
 // and keep their state. One pass over all parameters a step (tensor/ops/optimizer_steps.h), in
-// which gradients are clipped by a scale and an average of the weights is kept along the way:
+// which gradients are clipped by a scale:
 //
 //   AdamW optimizer(named_parameters(model), {.learning_rate = 2e-3});
 //   Ema ema(named_parameters(model), {.decay = 0.999});
 //   loss.backward();
 //   const double norm = grad_norm(optimizer.parameters());
-//   optimizer.step({.grad_scale = clip_scale(norm, 1.0), .ema = &ema});
+//   optimizer.step({.grad_scale = clip_scale(norm, 1.0)});
 //   optimizer.zero_grad();
+//   ema.update();
 #pragma once
 
 #include <ebb/nn/module.h>
-#include <ebb/nn/optim/ema.h>
 
 #include <optional>
 
@@ -19,7 +19,6 @@ namespace ebb {
 
 struct StepOptions {
   double grad_scale = 1;  // on all gradients
-  Ema* ema = nullptr;     // of the same parameters; updated in the same pass
 };
 
 // A part of the parameters with settings of its own, as PyTorch's param_groups.
@@ -56,11 +55,9 @@ class Optimizer {
   Optimizer(const std::vector<ParameterGroup>& groups, double learning_rate, double weight_decay,
             const std::vector<std::string>& kinds);
 
-  // Of one group and step: on the gradients a scale, of `ema` (may be null) the decay.
+  // Of one group and step.
   struct Update {
     double learning_rate, weight_decay, grad_scale;
-    Ema* ema;
-    double ema_decay;
   };
   // Changes the parameters numbered `active`, of one group, which have gradients.
   virtual void update(const std::vector<std::size_t>& active, const Update& with) = 0;

@@ -106,10 +106,11 @@ StepReport Trainer::step(const Batch& batch, double progress) {
                                 report.loss, report.grad_norm, steps_),
                     /*good=*/true);
   optimizer_.set_learning_rate(report.learning_rate);
-  optimizer_.step(
-      {.grad_scale = config_.clip_norm > 0 ? clip_scale(report.grad_norm, config_.clip_norm) : 1.0,
-       .ema = &ema_});
+  optimizer_.step({.grad_scale = config_.clip_norm > 0
+                                     ? clip_scale(report.grad_norm, config_.clip_norm)
+                                     : 1.0});
   optimizer_.zero_grad();
+  ema_.update();
   ++steps_;
   if (!std::isfinite(sum_of_squares(weights).item()))
     throw NotFinite(fmt::format("training: step {} made weights that are not finite; lower the "

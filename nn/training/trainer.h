@@ -8,6 +8,7 @@
 #pragma once
 
 #include <ebb/nn/conditioning.h>
+#include <ebb/nn/optim/ema.h>
 #include <ebb/nn/optim/optimizer.h>
 #include <ebb/tensor/random/random.h>
 

@@ -42,17 +42,16 @@ void bump_versions(std::vector<Slot>& slots, std::initializer_list<Tensor Slot::
 void adam_step(std::vector<AdamSlot>& slots, const AdamRule& rule) {
   using S = AdamSlot;
   const Device device =
-      checked_device<S>("adam_step", slots, {&S::grad, &S::m, &S::v}, {&S::v_max, &S::average});
+      checked_device<S>("adam_step", slots, {&S::grad, &S::m, &S::v}, {&S::v_max});
   use("adam_step", device, kernels(device).adam_step)(slots, rule);
-  bump_versions<S>(slots, {&S::value, &S::m, &S::v, &S::v_max, &S::average});
+  bump_versions<S>(slots, {&S::value, &S::m, &S::v, &S::v_max});
 }
 
 void sgd_step(std::vector<SgdSlot>& slots, const SgdRule& rule) {
   using S = SgdSlot;
-  const Device device =
-      checked_device<S>("sgd_step", slots, {&S::grad}, {&S::velocity, &S::average});
+  const Device device = checked_device<S>("sgd_step", slots, {&S::grad}, {&S::velocity});
   use("sgd_step", device, kernels(device).sgd_step)(slots, rule);
-  bump_versions<S>(slots, {&S::value, &S::velocity, &S::average});
+  bump_versions<S>(slots, {&S::value, &S::velocity});
 }
 
 Tensor sum_of_squares(const std::vector<Tensor>& tensors) {

@@ -13,12 +13,6 @@ T* data(const Tensor& t) {
   return t.defined() ? static_cast<T*>(t.raw()) : nullptr;
 }
 
-// average += (1 - decay) (value - average), where there is an average.
-template <class T>
-void follow(T* average, std::int64_t i, T value, double decay) {
-  if (average) average[i] += T(1 - decay) * (value - average[i]);
-}
-
 void adam_step(std::vector<AdamSlot>& slots, const AdamRule& rule) {
   for (AdamSlot& s : slots)
     dispatch_floating("adam_step", s.value.dtype(), [&](auto zero) {
@@ -36,7 +30,6 @@ void adam_step(std::vector<AdamSlot>& slots, const AdamRule& rule) {
         if (v_max) v_max[i] = std::max(v_max[i], v[i]);
         const T square = v_max ? v_max[i] : v[i];
         value[i] = keep * value[i] - rate * m[i] / (std::sqrt(square) * root + T(rule.eps));
-        follow(data<T>(s.average), i, value[i], rule.average_decay);
       }
     });
 }
@@ -55,7 +48,6 @@ void sgd_step(std::vector<SgdSlot>& slots, const SgdRule& rule) {
           move = rule.nesterov ? g + T(rule.momentum) * velocity[i] : velocity[i];
         }
         value[i] -= T(rule.learning_rate) * move;
-        follow(data<T>(s.average), i, value[i], rule.average_decay);
       }
     });
 }

@@ -33,10 +33,9 @@ T* data(const Tensor& t, std::int64_t begin) {
 }
 
 // The pointers differ, which the compiler must know to vectorise.
-template <class T, bool with_max, bool with_average>
+template <class T, bool with_max>
 void adam_block(std::int64_t n, T* __restrict value, const T* __restrict grad, T* __restrict m,
-                T* __restrict v, T* __restrict v_max, T* __restrict average, const AdamRule& rule,
-                std::int64_t step) {
+                T* __restrict v, T* __restrict v_max, const AdamRule& rule, std::int64_t step) {
   const double t = static_cast<double>(step);
   const double correction1 = 1 - std::pow(rule.beta1, t), correction2 = 1 - std::pow(rule.beta2, t);
   const T scale = T(rule.grad_scale), beta1 = T(rule.beta1), beta2 = T(rule.beta2);
@@ -44,7 +43,6 @@ void adam_block(std::int64_t n, T* __restrict value, const T* __restrict grad, T
   const T rate = T(rule.learning_rate / correction1), root = T(1 / std::sqrt(correction2));
   const T decay = rule.decoupled ? T(0) : T(rule.weight_decay);
   const T keep = rule.decoupled ? T(1 - rule.learning_rate * rule.weight_decay) : T(1);
-  const T average_rest = T(1 - rule.average_decay);
   for (std::int64_t i = 0; i < n; ++i) {
     const T g = grad[i] * scale + decay * value[i];
     m[i] = beta1 * m[i] + rest1 * g;
@@ -52,7 +50,6 @@ void adam_block(std::int64_t n, T* __restrict value, const T* __restrict grad, T
     T square = v[i];
     if constexpr (with_max) square = v_max[i] = v_max[i] > square ? v_max[i] : square;
     value[i] = keep * value[i] - rate * m[i] / (std::sqrt(square) * root + eps);
-    if constexpr (with_average) average[i] += average_rest * (value[i] - average[i]);
   }
 }
 
@@ -61,21 +58,16 @@ void adam_step(std::vector<AdamSlot>& slots, const AdamRule& rule) {
   for_blocks(slots, numel, [&](AdamSlot& s, std::int64_t, std::int64_t begin, std::int64_t end) {
     dispatch_floating("adam_step", s.value.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const bool with_max = s.v_max.defined(), with_average = s.average.defined();
-      const auto run = with_max
-                           ? with_average ? adam_block<T, true, true> : adam_block<T, true, false>
-                       : with_average ? adam_block<T, false, true>
-                                      : adam_block<T, false, false>;
+      const auto run = s.v_max.defined() ? adam_block<T, true> : adam_block<T, false>;
       run(end - begin, data<T>(s.value, begin), data<T>(s.grad, begin), data<T>(s.m, begin),
-          data<T>(s.v, begin), data<T>(s.v_max, begin), data<T>(s.average, begin), rule, s.step);
+          data<T>(s.v, begin), data<T>(s.v_max, begin), rule, s.step);
     });
   });
 }
 
-template <class T, bool with_velocity, bool with_average>
+template <class T, bool with_velocity>
 void sgd_block(std::int64_t n, T* __restrict value, const T* __restrict grad,
-               T* __restrict velocity, T* __restrict average, const SgdRule& rule,
-               std::int64_t step) {
+               T* __restrict velocity, const SgdRule& rule, std::int64_t step) {
   const T scale = T(rule.grad_scale), decay = T(rule.weight_decay), rate = T(rule.learning_rate);
   // The first velocity is the gradient itself, undampened.
   const T momentum = step == 1 ? T(0) : T(rule.momentum);
@@ -83,7 +75,6 @@ void sgd_block(std::int64_t n, T* __restrict value, const T* __restrict grad,
   // What the value moves along: ahead * gradient + along * velocity.
   const T ahead = rule.nesterov ? T(1) : T(0);
   const T along = rule.nesterov ? T(rule.momentum) : T(1);
-  const T average_rest = T(1 - rule.average_decay);
   for (std::int64_t i = 0; i < n; ++i) {
     T move = grad[i] * scale + decay * value[i];
     if constexpr (with_velocity) {
@@ -91,7 +82,6 @@ void sgd_block(std::int64_t n, T* __restrict value, const T* __restrict grad,
       move = ahead * move + along * velocity[i];
     }
     value[i] -= rate * move;
-    if constexpr (with_average) average[i] += average_rest * (value[i] - average[i]);
   }
 }
 
@@ -100,13 +90,9 @@ void sgd_step(std::vector<SgdSlot>& slots, const SgdRule& rule) {
   for_blocks(slots, numel, [&](SgdSlot& s, std::int64_t, std::int64_t begin, std::int64_t end) {
     dispatch_floating("sgd_step", s.value.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const bool with_velocity = s.velocity.defined(), with_average = s.average.defined();
-      const auto run = with_velocity
-                           ? with_average ? sgd_block<T, true, true> : sgd_block<T, true, false>
-                       : with_average ? sgd_block<T, false, true>
-                                      : sgd_block<T, false, false>;
+      const auto run = s.velocity.defined() ? sgd_block<T, true> : sgd_block<T, false>;
       run(end - begin, data<T>(s.value, begin), data<T>(s.grad, begin), data<T>(s.velocity, begin),
-          data<T>(s.average, begin), rule, s.step);
+          rule, s.step);
     });
   });
 }

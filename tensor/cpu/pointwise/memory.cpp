@@ -21,8 +21,8 @@ constexpr std::size_t huge_page = std::size_t{1} << 21;
 // what is freed below something that is not.
 void* map_aligned(std::size_t bytes) {
   if (bytes > std::numeric_limits<std::size_t>::max() - huge_page) return nullptr;
-  void* const all = mmap(nullptr, bytes + huge_page, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const all =
+      mmap(nullptr, bytes + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (all == MAP_FAILED) return nullptr;
   const std::size_t before = -reinterpret_cast<std::uintptr_t>(all) % huge_page;
   char* const block = static_cast<char*>(all) + before;

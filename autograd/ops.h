@@ -141,6 +141,10 @@ inline Tensor reshape(const Tensor& x, const std::vector<std::int64_t>& sizes) {
 inline Tensor embedding(const Tensor& weight, const Tensor& index) {
   return embedding(Variable(weight), index).value();
 }
+inline Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
+                                           const AttentionMask& mask, double scale = 0) {
+  return scaled_dot_product_attention(Variable(q), Variable(k), Variable(v), mask, scale).value();
+}
 inline Tensor logsumexp(const Tensor& x, std::int64_t dim, bool keepdim = false) {
   return logsumexp(Variable(x), dim, keepdim).value();
 }

@@ -66,6 +66,23 @@ Tensor Tensor::arange(double start, double stop, double step, DType dtype) {
   return result;
 }
 
+Tensor Tensor::integers(std::int64_t start, std::int64_t stop, std::int64_t step) {
+  check(step != 0, "arange: from {} to {} in steps of 0; give a step that is not 0", start, stop);
+  // Unsigned differences, which no two int64 overflow.
+  const bool up = step > 0, some = up ? start < stop : start > stop;
+  const auto low = static_cast<std::uint64_t>(up ? start : stop);
+  const auto high = static_cast<std::uint64_t>(up ? stop : start);
+  const std::uint64_t size =
+      up ? static_cast<std::uint64_t>(step) : -static_cast<std::uint64_t>(step);
+  const std::uint64_t count = some ? (high - low - 1) / size + 1 : 0;
+  check(count < std::uint64_t{1} << 60, "arange: from {} to {} in steps of {} are too many", start,
+        stop, step);
+  Tensor result = empty({static_cast<std::int64_t>(count)}, DType::int64);
+  std::int64_t* values = result.mutable_data<std::int64_t>();
+  for (std::uint64_t i = 0; i < count; ++i) values[i] = start + static_cast<std::int64_t>(i) * step;
+  return result;
+}
+
 Tensor Tensor::linspace(double start, double stop, std::int64_t n, DType dtype) {
   check(is_floating(dtype), "linspace: needs float32 or float64, got {}", dtype);
   Tensor result = empty({n}, dtype);

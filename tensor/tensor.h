@@ -42,11 +42,15 @@ class Tensor {
   // start, start + step, ... before stop; int64 where all three are whole, else float32.
   template <class A, class B, class C = int>
   requires(std::is_arithmetic_v<B>) static Tensor arange(A start, B stop, C step = 1) {
-    constexpr bool whole = std::is_integral_v<std::common_type_t<A, B, C>>;
-    return arange(static_cast<double>(start), static_cast<double>(stop), static_cast<double>(step),
-                  whole ? DType::int64 : DType::float32);
+    if constexpr (std::is_integral_v<std::common_type_t<A, B, C>>)
+      return integers(start, stop, step);
+    else
+      return arange(static_cast<double>(start), static_cast<double>(stop),
+                    static_cast<double>(step), DType::float32);
   }
   static Tensor arange(double start, double stop, double step, DType dtype);
+  // The same in whole numbers, exactly.
+  static Tensor integers(std::int64_t start, std::int64_t stop, std::int64_t step);
   // n numbers from start to stop, both included.
   static Tensor linspace(double start, double stop, std::int64_t n, DType dtype = DType::float32);
   // (n, n), 1 on the diagonal.

@@ -184,9 +184,7 @@ Tensor select(const Tensor& x, std::int64_t dim, std::int64_t index) {
 Tensor squeeze(const Tensor& x, std::int64_t dim) {
   check_defined("squeeze", x);
   dim = normalize_dim("squeeze", dim, x.rank());
-  check(x.size(dim) == 1, "squeeze: dimension {} of shape {} is not 1; select or slice it", dim,
-        x.shape());
-  return x.reshape(x.shape().without(dim));
+  return x.size(dim) == 1 ? x.reshape(x.shape().without(dim)) : x;
 }
 
 Tensor unsqueeze(const Tensor& x, std::int64_t dim) {

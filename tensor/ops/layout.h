@@ -49,8 +49,8 @@ std::vector<X> split(const X& x, std::int64_t size, std::int64_t dim) {
 }
 // One index along `dim`, which disappears.
 Tensor select(const Tensor& x, std::int64_t dim, std::int64_t index);
-// A dimension of size 1 less at `dim`, or one more before it (rank: behind the last). The same
-// memory.
+// A dimension of size 1 less at `dim` (another size stays, as in PyTorch), or one more before it
+// (rank: behind the last). The same memory.
 Tensor squeeze(const Tensor& x, std::int64_t dim);
 Tensor unsqueeze(const Tensor& x, std::int64_t dim);
 Tensor flip(const Tensor& x, const Dims& dims);

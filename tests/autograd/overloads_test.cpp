@@ -38,7 +38,7 @@ TEST_CASE("overloads: Tensors give Tensors, Variables give Variables") {
     alike(f(t, u), f(v, w), f(t, w), f(v, u)); \
   }
   // Pointwise, with numbers of any type on either side.
-  BOTH(neg(x)) BOTH(exp(x)) BOTH(log(x)) BOTH(sqrt(x)) BOTH(rsqrt(x)) BOTH(reciprocal(x))
+  BOTH(neg(x)) BOTH(exp(x)) BOTH(log(x)) BOTH(log1p(x)) BOTH(sqrt(x)) BOTH(rsqrt(x)) BOTH(reciprocal(x))
   BOTH(square(x)) BOTH(abs(x)) BOTH(sin(x)) BOTH(cos(x)) BOTH(tanh(x)) BOTH(sigmoid(x))
   BOTH(relu(x)) BOTH(silu(x)) BOTH(gelu(x)) BOTH(gelu_tanh(x)) BOTH(softplus(x)) BOTH(erf(x))
   BOTH(leaky_relu(x)) BOTH(leaky_relu(x, 0.1)) BOTH(pow(x, 2)) BOTH(pow(x, 0.5))
@@ -53,9 +53,12 @@ TEST_CASE("overloads: Tensors give Tensors, Variables give Variables") {
   BOTH(sum(x)) BOTH(sum(x, {0})) BOTH(sum(x, {0, -1}, true)) BOTH(mean(x)) BOTH(mean(x, {1}, true))
   BOTH(var(x)) BOTH(var(x, {1}, false, true)) BOTH(ebb::std(x)) BOTH(amax(x)) BOTH(amin(x, {1}))
   BOTH(cumsum(x, 0)) BOTH(cumprod(x, -1)) BOTH(softmax(x, 1)) BOTH(log_softmax(x, 0))
+  BOTH(logsumexp(x, 1)) BOTH(logsumexp(x, -2, true))
 
   // Layout, with lists in braces.
   BOTH(reshape(x, {4, 2})) BOTH(reshape(x, {-1})) BOTH(permute(x, {1, 0})) BOTH(transpose(x, 0, 1))
+  BOTH(select(x, 1, -1)) BOTH(unsqueeze(x, -1)) BOTH(squeeze(unsqueeze(x, 0), 0))
+  BOTH(x.select(0, 1)) BOTH(x.slice(1, 1, 3)) BOTH(x.unsqueeze(1).squeeze(1))
   BOTH(broadcast_to(x, {3, 2, 4})) BOTH(slice(x, 1, 0, 3)) BOTH(slice(x, 1, 0, 4, 2))
   BOTH(split(x, 3, 1)[1]) BOTH(flip(x, {0})) BOTH(pad(x, {1, 1})) BOTH(pad(x, {1, 0}, 2))
   BOTH(cat({x, x}, 1)) BOTH(stack({x, x, x}, 0)) BOTH(cat({x}, 0))
@@ -69,6 +72,8 @@ TEST_CASE("overloads: Tensors give Tensors, Variables give Variables") {
   MIXED(matmul(x, transpose(y, 0, 1))) MIXED(linear(x, y))
   MIXED(linear(x, y, Tensor::zeros({2}, DType::float64))) MIXED(linear(x, y, {}))
   MIXED(scaled_dot_product_attention(x, y, y)) MIXED(scaled_dot_product_attention(x, x, y, 2))
+  MIXED(scaled_dot_product_attention(x, y, y, {.causal = true}))
+  MIXED(scaled_dot_product_attention(x, x, y, {.mask = Tensor::from<std::int64_t>({1, 0})}, 2))
   BOTH(self_attention(reshape(pad(x, {1, 1}), {1, 1, 12}), 2))
 
   // Images.

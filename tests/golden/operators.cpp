@@ -177,6 +177,13 @@ Variable attention_case(OpCase& c) {
   return scaled_dot_product_attention(c.in("q"), c.in("k"), c.in("v"), c.arg("scale", 0.0));
 }
 
+Variable masked_attention_case(OpCase& c) {
+  AttentionMask mask{.causal = c.arg("causal", false)};
+  for (const char* form : {"mask", "bias"})
+    if (const Variable given = c.optional_in(form); given.defined()) mask.mask = given.value();
+  return scaled_dot_product_attention(c.in("q"), c.in("k"), c.in("v"), mask, c.arg("scale", 0.0));
+}
+
 // The means of ours under PyTorch's `reduction`.
 Variable reduced(OpCase& c, const Variable& mean_loss, std::int64_t count) {
   const auto reduction = c.arg<std::string>("reduction", "mean");
@@ -243,6 +250,7 @@ const std::map<std::string, Function>& functions() {
       {"neg", pointwise(neg)},
       {"exp", pointwise(exp)},
       {"log", pointwise(log)},
+      {"log1p", pointwise(log1p)},
       {"sqrt", pointwise(sqrt)},
       {"rsqrt", pointwise(rsqrt)},
       {"reciprocal", pointwise(reciprocal)},
@@ -271,12 +279,16 @@ const std::map<std::string, Function>& functions() {
       {"cumprod", along(cumprod)},
       {"softmax", along(softmax)},
       {"log_softmax", along(log_softmax)},
+      {"logsumexp", one([](OpCase& c) {
+         return logsumexp(c.in("x"), c.arg("dim").get<std::int64_t>(), c.arg("keepdim", false));
+       })},
       {"matmul", one([](OpCase& c) { return matmul(c.in("a"), c.in("b")); })},
       {"linear",
        one([](OpCase& c) { return linear(c.in("input"), c.in("weight"), c.optional_in("bias")); })},
       {"embedding",
        one([](OpCase& c) { return embedding(c.in("weight"), c.in("index").value()); })},
       {"scaled_dot_product_attention", one(attention_case)},
+      {"masked_attention", one(masked_attention_case)},
       {"self_attention",
        one([](OpCase& c) { return self_attention(c.in("qkv"), c.arg("heads")); })},
       {"conv2d", one(conv2d_case)},
@@ -307,6 +319,9 @@ const std::map<std::string, Function>& functions() {
       {"sort", one([](OpCase& c) {
          return Variable(sort(c.in("x").value(), c.arg<std::int64_t>("dim", -1)));
        })},
+      {"argsort", one([](OpCase& c) {
+         return Variable(argsort(c.in("x").value(), c.arg<std::int64_t>("dim", -1)));
+       })},
       {"argmax", one([](OpCase& c) {
          return Variable(argmax(c.in("x").value(), c.arg<std::int64_t>("dim", -1)));
        })},
@@ -316,6 +331,9 @@ const std::map<std::string, Function>& functions() {
       {"cat", one([](OpCase& c) { return cat(c.all_in(), c.arg<std::int64_t>("dim", 0)); })},
       {"stack", one([](OpCase& c) { return stack(c.all_in(), c.arg<std::int64_t>("dim", 0)); })},
       {"slice", one(slice_case)},
+      {"select", one([](OpCase& c) { return select(c.in("x"), c.arg("dim"), c.arg("index")); })},
+      {"squeeze", one([](OpCase& c) { return squeeze(c.in("x"), c.arg("dim")); })},
+      {"unsqueeze", one([](OpCase& c) { return unsqueeze(c.in("x"), c.arg("dim")); })},
       {"split",
        [](OpCase& c) {
          return split(c.in("x"), c.arg("split_size"), c.arg<std::int64_t>("dim", 0));

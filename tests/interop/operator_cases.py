@@ -1,5 +1,5 @@
 """Operators at random shapes and arguments, as PyTorch calls them: pointwise functions, reductions,
-products, layouts and losses. image_cases.py has those of images."""
+products, layouts and losses. image_cases.py has those of images, attention_cases.py attention."""
 import math
 import random
 
@@ -74,7 +74,7 @@ def act(name, y):
 
 for _name in ("neg", "exp", "square", "abs", "sin", "cos", "tanh", "sigmoid", "relu", "erf"):
     unary(_name, getattr(torch, _name))
-for _name in ("log", "sqrt", "rsqrt", "reciprocal"):
+for _name in ("log", "log1p", "sqrt", "rsqrt", "reciprocal"):
     unary(_name, getattr(torch, _name), positive=True)
 unary("silu", F.silu)
 
@@ -191,6 +191,37 @@ along("softmax", torch.softmax, lambda d, shape: 4 * d.randn(*shape))
 along("log_softmax", torch.log_softmax, lambda d, shape: 4 * d.randn(*shape))
 along("sort", lambda x, dim: torch.sort(x, dim).values.detach())
 along("argmax", torch.argmax)
+along("argsort", torch.argsort)
+
+
+@operator("logsumexp")
+def _(d):
+    x = 4 * d.randn(*d.shape(1))
+    dim, keep = d.dim(x), d.choice(True, False)
+    return dict(dim=dim, keepdim=keep), dict(x=x), lambda x: torch.logsumexp(x, dim, keep)
+
+
+@operator("select")
+def _(d):
+    x = d.randn(*d.shape(1))
+    dim = d.dim(x)
+    index = d.random.randint(-x.shape[dim], x.shape[dim] - 1)
+    return dict(dim=dim, index=index), dict(x=x), lambda x: x.select(dim, index)
+
+
+@operator("squeeze")
+def _(d):
+    shape = d.shape(1)
+    dim = d.random.randrange(len(shape))
+    shape[dim] = d.choice(1, 1, shape[dim])
+    return dict(dim=dim), dict(x=d.randn(*shape)), lambda x: x.squeeze(dim)
+
+
+@operator("unsqueeze")
+def _(d):
+    x = d.randn(*d.shape(0, 4))
+    dim = d.random.randint(-x.dim() - 1, x.dim())
+    return dict(dim=dim), dict(x=x), lambda x: x.unsqueeze(dim)
 
 
 @operator("matmul")
@@ -218,34 +249,6 @@ def _(d):
     rows, width = d.size(33), d.size(33)
     index = torch.randint(rows, d.shape(1, 2))
     return {}, dict(weight=d.randn(rows, width), index=index), lambda weight, index: F.embedding(index, weight)
-
-
-def heads(d):
-    """One key has a gradient of exactly zero, where PyTorch's truth is rounding: two at least."""
-    return d.choice([1], [2], [2, 3]), d.size(65), d.size(130) + 1, d.size(40)
-
-
-@operator("scaled_dot_product_attention")
-def _(d):
-    batch, queries, keys, depth = heads(d)
-    keys = min(keys, max(d.most // depth, 2))
-    width, sharp = d.size(40), d.choice(1.0, 3.0)
-    scale = d.choice(0.0, 0.3)
-    inputs = dict(q=sharp * d.randn(*batch, queries, depth), k=d.randn(*batch, keys, depth),
-                  v=d.randn(*batch, keys, width))
-    return dict(scale=scale), inputs, \
-        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, scale=scale or None)
-
-
-@operator("self_attention")
-def _(d):
-    count, depth, length, n = d.choice(1, 2, 3), d.size(17), d.size(65) + 1, d.choice(1, 2)
-
-    def attend(qkv):
-        q, k, v = (p.unflatten(2, (count, depth)).transpose(1, 2) for p in qkv.chunk(3, 2))
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-
-    return dict(heads=count), dict(qkv=d.randn(n, length, 3 * count * depth)), attend
 
 
 @operator("reshape")

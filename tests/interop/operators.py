@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+import attention_cases  # noqa: F401, adds its operators
 import image_cases  # noqa: F401, adds its operators
 from operator_cases import OPERATORS, Draw
 from torch_safetensors import read_safetensors, write_cases

@@ -16,6 +16,12 @@ TEST_CASE("api: arange, linspace and eye, as PyTorch's") {
   const Tensor tenths = Tensor::arange(0, 1, 0.25);
   CHECK(tenths.dtype() == DType::float32);
   CHECK(values(tenths) == Values{0, 0.25, 0.5, 0.75});
+  constexpr std::int64_t large = std::int64_t{1} << 62;
+  CHECK(Tensor::arange(large + 1, large + 4).to_vector<std::int64_t>() ==
+        std::vector<std::int64_t>{large + 1, large + 2, large + 3});
+  CHECK(Tensor::arange(large, -large - 1, -large).to_vector<std::int64_t>() ==
+        std::vector<std::int64_t>{large, 0, -large});
+  CHECK_THROWS_WITH(Tensor::arange(-large, large), doctest::Contains("too many"));
   CHECK(Tensor::arange(3, 3).numel() == 0);
   CHECK(Tensor::arange(3, 1).numel() == 0);
   CHECK_THROWS_WITH(Tensor::arange(0, 1, 0), doctest::Contains("a step that is not 0"));
@@ -47,7 +53,7 @@ TEST_CASE("api: select, slice, squeeze and unsqueeze, of Tensors and of Variable
   sum(v.select(1, -1).unsqueeze(1) * 2.0).backward();
   CHECK(values(v.grad().select(1, 2)) == Values(8, 2));
   CHECK(values(v.grad().select(1, 0)) == Values(8, 0));
-  CHECK_THROWS_WITH(x.squeeze(1), doctest::Contains("dimension 1 of shape (2, 3, 4) is not 1"));
+  CHECK(x.squeeze(1).shape() == x.shape());
   CHECK_THROWS_AS(x.unsqueeze(4), Error);
   CHECK_THROWS_AS(v.select(1, 3), Error);
 }

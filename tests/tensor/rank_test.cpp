@@ -151,6 +151,11 @@ TEST_CASE("rank: what works along one dimension, at rank 8 as at rank 3") {
       [](const Tensor& t, std::int64_t d) { return log_softmax(t, d); },
       [](const Tensor& t, std::int64_t d) { return sort(t, d); },
       [](const Tensor& t, std::int64_t d) { return argmax(t, d).to(DType::float64); },
+      [](const Tensor& t, std::int64_t d) { return argsort(t, d).to(DType::float64); },
+      [](const Tensor& t, std::int64_t d) { return logsumexp(t, d, true); },
+      [](const Tensor& t, std::int64_t d) { return squeeze(slice(t, d, 1, 2), d); },
+      [](const Tensor& t, std::int64_t d) { return select(t, d, 1); },
+      [](const Tensor& t, std::int64_t d) { return unsqueeze(select(t, d, 0), d); },
       [](const Tensor& t, std::int64_t d) { return quantile(t, 0.3, d, true); },
       [](const Tensor& t, std::int64_t d) { return slice(t, d, 1, 2); },
       [](const Tensor& t, std::int64_t d) { return slice(t, d, 0, 3, 2); },
@@ -242,6 +247,9 @@ TEST_CASE("rank: a scalar is as one element") {
         [](const Tensor& x) { return softmax(x, 0); },
         [](const Tensor& x) { return log_softmax(x, 0); },
         [](const Tensor& x) { return sort(x, 0); },
+        [](const Tensor& x) { return argsort(x, 0).to(x.dtype()); },
+        [](const Tensor& x) { return logsumexp(x, 0, true); },
+        [](const Tensor& x) { return log1p(x); },
         [](const Tensor& x) { return argmax(x, 0).to(x.dtype()); },
         [](const Tensor& x) {
           return broadcast_to(x, {2, 3});

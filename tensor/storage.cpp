@@ -96,12 +96,17 @@ namespace {
 
 // Never destroyed: tensors in static variables may outlive any order of destruction.
 StorageCache& cache(Device device, bool pinned = false) {
-  static std::mutex mutex;
-  static StorageCache* caches[Device::kinds][Device::most][2] = {};
-  const std::lock_guard lock(mutex);
-  StorageCache*& found = caches[device.kind][device.index][pinned];
-  if (found == nullptr) found = new StorageCache(device, pinned);
-  return *found;
+  static const std::vector<StorageCache*>& caches = *[] {
+    auto* const all = new std::vector<StorageCache*>;
+    for (int i = 0; i < Device::kinds * Device::most; ++i)
+      for (const bool of_pinned : {false, true})
+        all->push_back(new StorageCache({static_cast<Device::Kind>(i / Device::most),
+                                         static_cast<std::uint8_t>(i % Device::most)},
+                                        of_pinned));
+    return all;
+  }();
+  const int place = (device.kind * Device::most + device.index) * 2 + (pinned ? 1 : 0);
+  return *caches[static_cast<std::size_t>(place)];
 }
 
 }  // namespace

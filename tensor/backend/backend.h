@@ -28,7 +28,7 @@ struct Kernels {
 
   // Memory. `upload` and `download` copy from and to the host, `copy` within the device; all three
   // come after the kernels called before. They and allocate, release may be called outside use(),
-  // by any thread, and so may the next six. `bytes` are multiples of Storage::alignment.
+  // by any thread, and so may the next six. Blocks are of multiples of Storage::alignment.
   void* (*allocate)(int index, std::size_t bytes) = nullptr;
   void (*release)(int index, void* memory, std::size_t bytes) = nullptr;
   void (*upload)(int index, void* device, const void* host, std::size_t bytes) = nullptr;
@@ -57,7 +57,7 @@ struct Kernels {
   void (*where)(const Tensor& condition, const Operand& a, const Operand& b, Tensor& out) = nullptr;
   void (*axpby)(double a, const Tensor& x, double b, const Tensor& y, Tensor& out) = nullptr;
 
-  // AxisView one dimension.
+  // Along one dimension.
   void (*reduce)(Reduction reduction, const Tensor& x, const AxisView& along,
                  Tensor& out) = nullptr;
   void (*argmax)(const Tensor& x, const AxisView& along, Tensor& out) = nullptr;

@@ -69,7 +69,7 @@ struct Groups {
   }
 };
 
-// AxisView one side of an image: output i is sum_k weight[k] x[source[k]], k from first[i] up to
+// Along one side of an image: output i is sum_k weight[k] x[source[k]], k from first[i] up to
 // first[i + 1].
 struct ResizeWeights {
   std::vector<std::int64_t> first{0}, source;

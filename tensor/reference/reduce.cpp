@@ -1,4 +1,4 @@
-// AxisView one dimension of a tensor seen as (outer, n, inner): column i is the n elements `inner`
+// Along one dimension of a tensor seen as (outer, n, inner): column i is the n elements `inner`
 // apart from first_of(i) on.
 #include <ebb/tensor/reference/reference.h>
 #include <ebb/tensor/scalar_math.h>

@@ -15,7 +15,7 @@ bool lower(const Sampling& s, const Set& set) { return set.lower_order_final.val
 
 // name, summary, spacing, order, evaluations, takes eta, takes churn, function, takes
 // lower_order_final.
-constexpr std::array table{
+constexpr std::array sampler_table{
     SamplerInfo{"ddpm",
                 "ancestral sampling with the posterior's variance (Ho 2020); from 20 steps on",
                 even, 0, 1, false, false,
@@ -161,11 +161,11 @@ constexpr std::array table{
 
 }  // namespace
 
-std::span<const SamplerInfo> samplers() { return table; }
+std::span<const SamplerInfo> samplers() { return sampler_table; }
 
 const SamplerInfo& find_sampler(std::string_view name) {
   std::string names;
-  for (const SamplerInfo& info : table) {
+  for (const SamplerInfo& info : sampler_table) {
     if (info.name == name) return info;
     names.append(names.empty() ? "" : ", ").append(info.name);
   }

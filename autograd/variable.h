@@ -133,8 +133,8 @@ class BackwardObserver {
 };
 
 // function(inputs), of which nothing but the inputs is kept: backward computes it once more (Chen
-// et al. 2016). It must compute the same twice. Parameters that it uses get their gradients.
-// torch.utils.checkpoint.
+// et al. 2016). It must compute the same twice. Parameters that it uses get their gradients, from
+// grad() too. torch.utils.checkpoint.
 Variable checkpoint(const std::function<Variable(const std::vector<Variable>&)>& function,
                     const std::vector<Variable>& inputs);
 

@@ -39,12 +39,12 @@ Predictor predictor(const Model& model, const SampleRequest& request, std::int64
     scale = interval_scale(scale, low, high);
   }
   const Conditioning given = labels_from(request.labels, first, count, request.device);
-  if (request.guidance == 1)
-    return [=](const Tensor& x, const Level& level) { return conditional(x, level, given); };
-  const Conditioning away =
-      request.negative_labels.empty()
-          ? model.null_conditioning(count, request.device)
-          : labels_from(request.negative_labels, first, count, request.device);
+  // Without a null class guidance is 1 (checked_grid), and nothing is moved away from.
+  Conditioning away = given;
+  if (!request.negative_labels.empty())
+    away = labels_from(request.negative_labels, first, count, request.device);
+  else if (model.has_null_class())
+    away = model.null_conditioning(count, request.device);
   return classifier_free(conditional, given, away, scale, {.rescale = request.guidance_rescale});
 }
 

@@ -5,6 +5,7 @@
 #include <ebb/tensor/tensor.h>
 
 #include <array>
+#include <cstddef>
 #include <vector>
 
 namespace ebb {

@@ -45,12 +45,14 @@ reference() {
 compare "the tutorial's U-Nets, weights both ways" torch "$python" $scripts/tutorial_unet.py "$program"
 compare "UNet2D, forward and backward" torch "$python" $scripts/unet2d.py "$program"
 compare "UNet2D, diffusers' class" "torch diffusers" "$python" $scripts/unet2d.py "$program" --diffusers
+compare "networks of diffusers and transformers" "torch diffusers transformers" "$python" $scripts/hub_networks.py "$program"
 compare "every sampler" "torch diffusers k_diffusion" samplers
 compare "safetensors, good and damaged files" "torch safetensors" "$python" $scripts/safetensors_files.py "$program" "${COUNT:-3000}" "${SEED:-1}"
 compare "operators at random" torch "$python" $scripts/operators.py "$program" "${COUNT:-3000}" "${SEED:-1}"
 compare "special.safetensors" torch reference special special_values.py "$folder/made"
 compare "training.safetensors" torch reference training training_reference.py "$folder/made"
 compare "networks.safetensors" torch reference networks networks.py "$folder/made"
+compare "hub_networks.safetensors" "torch diffusers transformers" reference hub_networks hub_networks.py --write "$folder/made"
 compare "operators.safetensors" torch reference operators operators.py --write "$folder/made" 130 1
 compare "samplers.safetensors" "torch diffusers k_diffusion" reference samplers samplers.py "$folder/made"
 cat "$folder/table"

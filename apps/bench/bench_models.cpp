@@ -1,6 +1,6 @@
 // Whole networks: the tutorial's U-Net as the notebook has it, and UNet2D as it is trained.
 #include <ebb/apps/bench/bench.h>
-#include <ebb/apps/runs/unet2d_json.h>
+#include <ebb/apps/exchange/unet2d_json.h>
 #include <ebb/autograd/ops.h>
 #include <ebb/diffusion/losses/objective.h>
 #include <ebb/diffusion/models/tutorial_unet.h>

@@ -2,7 +2,7 @@
 // diffusers'.
 #include <ebb/apps/commands/commands.h>
 #include <ebb/apps/runs/run_folder.h>
-#include <ebb/apps/runs/unet2d_json.h>
+#include <ebb/apps/exchange/unet2d_json.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/tensor/io/atomic_file.h>
 

@@ -1,5 +1,5 @@
 #include <ebb/apps/runs/run_config.h>
-#include <ebb/apps/runs/unet2d_json.h>
+#include <ebb/apps/exchange/unet2d_json.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/apps/system/json_reader.h>
 #include <ebb/apps/system/memory.h>

@@ -20,6 +20,20 @@ BlockOptions block_options(const UNet2DConfig& config, Generator& generator) {
           &generator};
 }
 
+void check_text(const TextContext& text, std::int64_t width, std::int64_t count) {
+  if (width == 0) {
+    check(!text.states.defined(),
+          "UNet2D without text (cross_attention_dim 0): a text was given; leave it out");
+    return;
+  }
+  check(text.states.defined(), "UNet2D: no text was given; it attends to states (N, L, {})", width);
+  const Shape& shape = text.states.shape();
+  check(shape.rank() == 3 && shape[0] == count && shape[2] == width,
+        "UNet2D: text states {} for {} images; ({}, L, {}) are needed", shape, count, count, width);
+  check(!text.mask.defined() || text.mask.shape() == Shape{count, shape[1]},
+        "UNet2D: text mask {} for text states {}; (N, L) is needed", text.mask.shape(), shape);
+}
+
 }  // namespace
 
 UNet2D::UNet2D(const UNet2DConfig& config, Generator& generator)
@@ -67,7 +81,24 @@ Variable UNet2D::embed(const Tensor& t, const Conditioning& given) const {
   return activate(config_.act_fn, emb);
 }
 
+Conditioning UNet2D::understood(const Conditioning& all) const {
+  Conditioning known = Model::understood(all);
+  if (config_.cross_attention_dim == 0) return known;
+  known.text_states = all.text_states;
+  known.text_mask = all.text_mask;
+  return known;
+}
+
 Variable UNet2D::operator()(const Variable& x, const Tensor& t, const Conditioning& given) const {
+  if (config_.cross_attention_dim == 0 || !given.text_states.defined())
+    return (*this)(x, t, given, TextContext{});
+  Conditioning rest = given;
+  rest.text_states = rest.text_mask = Tensor();
+  return (*this)(x, t, rest, TextContext{given.text_states, given.text_mask});
+}
+
+Variable UNet2D::operator()(const Variable& x, const Tensor& t, const Conditioning& given,
+                            const TextContext& text) const {
   const std::int64_t p = config_.patch_size;
   const std::int64_t multiple = side_multiple(config_);
   check(x.rank() == 4 && x.size(3) * p * p == config_.in_channels,
@@ -84,15 +115,15 @@ Variable UNet2D::operator()(const Variable& x, const Tensor& t, const Conditioni
     given.check_for("UNet2D", x.size(0), {"labels"});
   else
     given.check_for("UNet2D without classes (num_class_embeds 0)", x.size(0), {});
-
+  check_text(text, config_.cross_attention_dim, x.size(0));
   const Variable temb = embed(t, given);
   Variable h = p == 1 ? x : pixel_unshuffle(x, p);
   if (config_.center_input_sample) h = add(mul(h, 2), -1);
   h = conv_in_(h);
   std::vector<Variable> skips{h};
-  for (const DownBlock& block : down_blocks_) h = block(h, temb, skips);
-  h = (*mid_block_)(h, temb);
-  for (const UpBlock& block : up_blocks_) h = block(h, temb, skips);
+  for (const DownBlock& block : down_blocks_) h = block(h, temb, text, skips);
+  h = (*mid_block_)(h, temb, text);
+  for (const UpBlock& block : up_blocks_) h = block(h, temb, text, skips);
   h = conv_out_(conv_norm_out_(h, /*silu=*/true));
   return p == 1 ? h : pixel_shuffle(h, p);
 }
@@ -114,7 +145,8 @@ void UNet2D::zero_last_layers() {
     const auto is_of = [&](std::string_view layer) {
       return p.name.find(layer) != std::string::npos;
     };
-    if (is_of(".conv2.") || is_of(".to_out.0.") || p.name.starts_with("conv_out.")) {
+    if (is_of(".conv2.") || is_of(".to_out.0.") || is_of(".ff.net.2.") ||
+        p.name.starts_with("conv_out.")) {
       Variable parameter = p.variable;
       parameter.set_value(Tensor::zeros(parameter.shape(), parameter.dtype(), parameter.device()));
     }

@@ -1,12 +1,14 @@
 // UNet2D: the U-Net of Ho et al. 2020 and Nichol & Dhariwal 2021 as Hugging Face diffusers builds
-// it (UNet2DModel), with its parameter names and layouts, so that weights go both ways.
+// it (UNet2DModel), and with cross_attention_dim that of Rombach et al. 2022, which attends to a
+// text (UNet2DConditionModel); with their parameter names and layouts, so that weights go both
+// ways.
 //
 //   x -- stem -- conv_in -- down_blocks -- mid_block -- up_blocks -- norm, silu, conv_out -- stem
 //                             |      \________________/     |
 //                             |_____________________________|     skips, channels side by side
 //
 // t -> sinusoids -> time_embedding (two Linear), plus a learned row for the class, goes into every
-// residual block.
+// residual block. A text's states go into every level of cross-attention and the middle.
 #pragma once
 
 #include <ebb/diffusion/models/model.h>
@@ -20,12 +22,17 @@ class UNet2D final : public Model {
   // check_config(config) is one.
   UNet2D(const UNet2DConfig& config, Generator& generator);
 
-  // H and W must be multiples of patch_size 2^(levels - 1).
+  // H and W must be multiples of patch_size 2^(levels - 1). With cross_attention_dim the states of
+  // a text of that width are given, else Error.
   Variable operator()(const Variable& x, const Tensor& t, const Conditioning& given) const override;
+  // The same with the text as it is computed now, so that its gradients reach what encodes it.
+  Variable operator()(const Variable& x, const Tensor& t, const Conditioning& given,
+                      const TextContext& text) const;
   void visit(Visitor& visitor) override;
   // num_class_embeds, less the null class.
   std::int64_t num_classes() const override;
   bool has_null_class() const override { return config_.null_class; }
+  Conditioning understood(const Conditioning& all) const override;
   const UNet2DConfig& config() const { return config_; }
 
   // Zeroes the last layer of every residual branch and of the network, so that training starts

@@ -1,8 +1,9 @@
 // The parts of UNet2D, with the parameter names of Hugging Face diffusers. Images are
 // (N, H, W, C); `temb` is (N, time_channels), the embedding of time and class after its
-// activation, which is the same in every block.
+// activation, and `text` what is attended to, which are the same in every block.
 #pragma once
 
+#include <ebb/diffusion/models/transformer2d.h>
 #include <ebb/diffusion/models/unet2d_config.h>
 #include <ebb/nn/layers/layers.h>
 #include <ebb/tensor/random/random.h>
@@ -88,15 +89,18 @@ struct Upsample2D {
 };
 
 // One level on the way down: `layers` residual blocks, each followed by attention in attention
-// levels, then half the size unless it is the last level. Every result is pushed onto `skips`.
+// levels (to the text too in those of cross-attention), then half the size unless it is the last
+// level. Every result is pushed onto `skips`.
 struct DownBlock {
   DownBlock(LevelType type, std::int64_t in, std::int64_t out, bool last,
             const UNet2DConfig& config, const BlockOptions& options);
-  Variable operator()(Variable x, const Variable& temb, std::vector<Variable>& skips) const;
+  Variable operator()(Variable x, const Variable& temb, const TextContext& text,
+                      std::vector<Variable>& skips) const;
   void visit(Visitor& v);
 
   std::vector<ResnetBlock2D> resnets;
   std::vector<SpatialAttention> attentions;
+  std::vector<Transformer2D> transformers;
   std::optional<Downsample2D> conv_downsampler;
   std::optional<ResnetBlock2D> resnet_downsampler;
 };
@@ -104,11 +108,13 @@ struct DownBlock {
 // Residual block, attention (optional), residual block.
 struct MidBlock {
   MidBlock(std::int64_t channels, const UNet2DConfig& config, const BlockOptions& options);
-  Variable operator()(const Variable& x, const Variable& temb) const;
+  Variable operator()(const Variable& x, const Variable& temb = {},
+                      const TextContext& text = {}) const;
   void visit(Visitor& v);
 
   std::vector<ResnetBlock2D> resnets;
   std::optional<SpatialAttention> attention;
+  std::optional<Transformer2D> transformer;
 };
 
 // One level on the way up: layers + 1 residual blocks, each on x beside the last of `skips`, which
@@ -117,11 +123,13 @@ struct UpBlock {
   // `previous` channels come from below, `skip` is the width of the level above.
   UpBlock(LevelType type, std::int64_t previous, std::int64_t skip, std::int64_t out, bool last,
           const UNet2DConfig& config, const BlockOptions& options);
-  Variable operator()(Variable x, const Variable& temb, std::vector<Variable>& skips) const;
+  Variable operator()(Variable x, const Variable& temb, const TextContext& text,
+                      std::vector<Variable>& skips) const;
   void visit(Visitor& v);
 
   std::vector<ResnetBlock2D> resnets;
   std::vector<SpatialAttention> attentions;
+  std::vector<Transformer2D> transformers;
   std::optional<Upsample2D> conv_upsampler;
   std::optional<ResnetBlock2D> resnet_upsampler;
 };

@@ -13,10 +13,11 @@ struct LevelNames {
   LevelType type;
   std::string_view down, up;
 };
-constexpr std::array<LevelNames, 3> level_names{
+constexpr std::array<LevelNames, 4> level_names{
     {{LevelType::plain, "DownBlock2D", "UpBlock2D"},
      {LevelType::attention, "AttnDownBlock2D", "AttnUpBlock2D"},
-     {LevelType::resnet, "ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D"}}};
+     {LevelType::resnet, "ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D"},
+     {LevelType::cross_attention, "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"}}};
 
 const LevelNames& names_of(LevelType type) {
   return *std::find_if(level_names.begin(), level_names.end(),
@@ -46,7 +47,31 @@ void check_groups(const UNet2DConfig& config) {
           config.block_out_channels.back(), config.attn_norm_num_groups);
 }
 
+void check_text(const UNet2DConfig& config) {
+  const bool text = config.cross_attention_dim > 0;
+  check_at_least("transformer_layers_per_block", config.transformer_layers_per_block, 1);
+  for (std::size_t i = 0; i < config.block_out_channels.size(); ++i)
+    for (const LevelType type : {config.down_block_types[i], config.up_block_types[i]}) {
+      check(
+          text || type != LevelType::cross_attention,
+          "UNet2D: level {} is {} without cross_attention_dim; say how wide the text's states are",
+          i, down_block_name(type));
+      check(!text || type == LevelType::cross_attention || type == LevelType::plain,
+            "UNet2D: level {} is {} beside cross_attention_dim {}; a network with a text has "
+            "DownBlock2D and CrossAttnDownBlock2D alone",
+            i, down_block_name(type), config.cross_attention_dim);
+    }
+  if (!text) return;
+  check_at_least("attention_head_dim, the number of heads,", config.attention_head_dim, 1);
+  for (const std::int64_t width : config.block_out_channels)
+    check(width % config.attention_head_dim == 0,
+          "UNet2D: width {} in block_out_channels is no multiple of attention_head_dim {}, the "
+          "number of heads; change one",
+          width, config.attention_head_dim);
+}
+
 void check_head_dim(const UNet2DConfig& config) {
+  if (config.cross_attention_dim > 0) return;
   for (std::size_t i = 0; i < config.block_out_channels.size(); ++i) {
     const std::size_t up = config.block_out_channels.size() - 1 - i;
     const bool middle = config.add_attention && up == 0;
@@ -109,7 +134,9 @@ void check_config(const UNet2DConfig& config) {
   check_one_of("act_fn", config.act_fn, {"silu", "relu", "gelu", "mish"});
   check_one_of("resnet_time_scale_shift", config.resnet_time_scale_shift,
                {"default", "scale_shift"});
+  check_at_least("cross_attention_dim", config.cross_attention_dim, 0);
   check_groups(config);
+  check_text(config);
   check_head_dim(config);
 }
 
@@ -131,13 +158,17 @@ double parameter_bound(const UNet2DConfig& config) {
     // A residual block's input has at most two of the widest, its two convolutions, shortcut and
     // time; attention; all of it in layers down, one more up, resampling and the middle.
     const double block = (9 + 1) * 2 * widest * width + 9 * width * width + 2 * time * width;
-    const double attention = 4 * width * width + 6 * width;
+    const double attention =
+        4 * width * width + 6 * width +
+        number(config.cross_attention_dim > 0 ? config.transformer_layers_per_block : 0) *
+            (16 * width * width + 2 * width * number(config.cross_attention_dim) + 20 * width);
     total += (2 * number(config.layers_per_block) + 6) * (block + attention + 12 * widest);
   }
   return total;
 }
 
-UNet2DConfig unet2d_preset(std::string_view name, std::int64_t channels, std::int64_t classes) {
+UNet2DConfig unet2d_preset(std::string_view name, std::int64_t channels, std::int64_t classes,
+                           std::int64_t text_width) {
   using enum LevelType;
   UNet2DConfig config;
   config.attention_head_dim = 0;
@@ -176,6 +207,11 @@ UNet2DConfig unet2d_preset(std::string_view name, std::int64_t channels, std::in
   config.in_channels = config.out_channels = channels * config.patch_size * config.patch_size;
   config.num_class_embeds = classes == 0 ? 0 : classes + 1;
   config.null_class = classes > 0;
+  if (text_width == 0) return config;
+  config.cross_attention_dim = text_width;
+  config.attention_head_dim = 4;
+  for (std::vector<LevelType>* types : {&config.down_block_types, &config.up_block_types})
+    std::replace(types->begin(), types->end(), attention, cross_attention);
   return config;
 }
 

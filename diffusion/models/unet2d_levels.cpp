@@ -13,6 +13,17 @@ SpatialAttention level_attention(std::int64_t channels, std::int64_t groups, dou
                           output_scale);
 }
 
+Transformer2D level_transformer(std::int64_t channels, const UNet2DConfig& config,
+                                const BlockOptions& options) {
+  return Transformer2D({.channels = channels,
+                        .context_width = config.cross_attention_dim,
+                        .heads = config.attention_head_dim,
+                        .groups = options.groups,
+                        .layers = config.transformer_layers_per_block,
+                        .linear_projection = config.use_linear_projection},
+                       *options.generator);
+}
+
 }  // namespace
 
 DownBlock::DownBlock(LevelType type, std::int64_t in, std::int64_t out, bool last,
@@ -21,6 +32,8 @@ DownBlock::DownBlock(LevelType type, std::int64_t in, std::int64_t out, bool las
     resnets.emplace_back(i == 0 ? in : out, out, options);
     if (type == LevelType::attention)
       attentions.push_back(level_attention(out, options.groups, 1, config, options));
+    if (type == LevelType::cross_attention)
+      transformers.push_back(level_transformer(out, config, options));
   }
   if (last) return;
   const bool by_resnet = type == LevelType::resnet ||
@@ -31,11 +44,12 @@ DownBlock::DownBlock(LevelType type, std::int64_t in, std::int64_t out, bool las
     conv_downsampler.emplace(out, config.downsample_padding, *options.generator);
 }
 
-Variable DownBlock::operator()(Variable x, const Variable& temb,
+Variable DownBlock::operator()(Variable x, const Variable& temb, const TextContext& text,
                                std::vector<Variable>& skips) const {
   for (std::size_t i = 0; i < resnets.size(); ++i) {
     x = resnets[i](x, temb);
     if (!attentions.empty()) x = attentions[i](x);
+    if (!transformers.empty()) x = transformers[i](x, text);
     skips.push_back(x);
   }
   if (resnet_downsampler) x = (*resnet_downsampler)(x, temb);
@@ -46,6 +60,7 @@ Variable DownBlock::operator()(Variable x, const Variable& temb,
 
 void DownBlock::visit(Visitor& v) {
   v("attentions", attentions);
+  v("attentions", transformers);
   v("resnets", resnets);
   v("downsamplers.0", conv_downsampler);
   v("downsamplers.0", resnet_downsampler);
@@ -55,6 +70,10 @@ MidBlock::MidBlock(std::int64_t channels, const UNet2DConfig& config, const Bloc
   const double scale = config.mid_block_scale_factor;
   for (int i = 0; i < 2; ++i)
     resnets.emplace_back(channels, channels, options, ResnetBlock2D::Resample::none, scale);
+  if (config.cross_attention_dim > 0) {
+    transformer.emplace(level_transformer(channels, config, options));
+    return;
+  }
   if (!config.add_attention) return;
   // diffusers leaves this normalisation out under scale_shift unless it is asked for.
   const std::int64_t groups = config.attn_norm_num_groups > 0 ? config.attn_norm_num_groups
@@ -63,13 +82,17 @@ MidBlock::MidBlock(std::int64_t channels, const UNet2DConfig& config, const Bloc
   attention.emplace(level_attention(channels, groups, scale, config, options));
 }
 
-Variable MidBlock::operator()(const Variable& x, const Variable& temb) const {
-  const Variable h = resnets[0](x, temb);
-  return resnets[1](attention ? (*attention)(h) : h, temb);
+Variable MidBlock::operator()(const Variable& x, const Variable& temb,
+                              const TextContext& text) const {
+  Variable h = resnets[0](x, temb);
+  if (attention) h = (*attention)(h);
+  if (transformer) h = (*transformer)(h, text);
+  return resnets[1](h, temb);
 }
 
 void MidBlock::visit(Visitor& v) {
   v("attentions.0", attention);
+  v("attentions.0", transformer);
   v("resnets", resnets);
 }
 
@@ -81,6 +104,8 @@ UpBlock::UpBlock(LevelType type, std::int64_t previous, std::int64_t skip, std::
     resnets.emplace_back(in + (i == layers - 1 ? skip : out), out, options);
     if (type == LevelType::attention)
       attentions.push_back(level_attention(out, options.groups, 1, config, options));
+    if (type == LevelType::cross_attention)
+      transformers.push_back(level_transformer(out, config, options));
   }
   if (last) return;
   const bool by_resnet = type == LevelType::resnet ||
@@ -91,11 +116,13 @@ UpBlock::UpBlock(LevelType type, std::int64_t previous, std::int64_t skip, std::
     conv_upsampler.emplace(out, *options.generator);
 }
 
-Variable UpBlock::operator()(Variable x, const Variable& temb, std::vector<Variable>& skips) const {
+Variable UpBlock::operator()(Variable x, const Variable& temb, const TextContext& text,
+                             std::vector<Variable>& skips) const {
   for (std::size_t i = 0; i < resnets.size(); ++i) {
     x = resnets[i](cat({x, skips.back()}, 3), temb);
     skips.pop_back();
     if (!attentions.empty()) x = attentions[i](x);
+    if (!transformers.empty()) x = transformers[i](x, text);
   }
   if (resnet_upsampler) x = (*resnet_upsampler)(x, temb);
   if (conv_upsampler) x = (*conv_upsampler)(x);
@@ -104,6 +131,7 @@ Variable UpBlock::operator()(Variable x, const Variable& temb, std::vector<Varia
 
 void UpBlock::visit(Visitor& v) {
   v("attentions", attentions);
+  v("attentions", transformers);
   v("resnets", resnets);
   v("upsamplers.0", conv_upsampler);
   v("upsamplers.0", resnet_upsampler);

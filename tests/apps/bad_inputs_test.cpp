@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 #include <ebb/apps/images/png.h>
 #include <ebb/apps/runs/run_config.h>
-#include <ebb/apps/runs/unet2d_json.h>
+#include <ebb/apps/exchange/unet2d_json.h>
 #include <ebb/tensor/io/atomic_file.h>
 #include <ebb/tensor/io/npy.h>
 #include <ebb/tensor/io/safetensors.h>

@@ -1,9 +1,8 @@
-// Whole networks, forward and backward, against PyTorch: networks.safetensors, whose script,
-// tests/interop/networks.py, says what is in it.
+// Whole networks, forward and backward, against PyTorch: networks.safetensors and
+// hub_networks.safetensors, whose scripts, tests/interop/networks.py and hub_networks.py, say what
+// is in them.
 #include "tests/interop/networks.h"
 
-#include <ebb/apps/runs/unet2d_json.h>
-#include <ebb/autograd/ops.h>
 #include <ebb/tensor/ops/layout.h>
 #include <ebb/tensor/random/random.h>
 
@@ -12,20 +11,23 @@
 
 #include "tests/capture.h"
 #include "tests/golden.h"
+#include "tests/interop/hub_networks.h"
 
 using namespace ebb;
 using namespace ebb::test;
 
 namespace {
 
-std::vector<NamedParameter> by_name(Model& module) {
+template <class Module>
+std::vector<NamedParameter> by_name(Module& module) {
   std::vector<NamedParameter> result = named_parameters(module);
   std::sort(result.begin(), result.end(),
             [](const NamedParameter& a, const NamedParameter& b) { return a.name < b.name; });
   return result;
 }
 
-void fill(Model& module, std::uint64_t seed) {
+template <class Module>
+void fill(Module& module, std::uint64_t seed) {
   TorchGenerator generator(seed);
   for (NamedParameter& p : by_name(module)) {
     const Shape& shape = p.variable.shape();
@@ -46,6 +48,31 @@ std::array<double, 2> summary(const Tensor& gradient) {
     sum += g * std::cos(place++);
   }
   return {std::sqrt(squares), sum};
+}
+
+using Gradients = std::vector<std::pair<std::string, Tensor>>;
+
+template <class Module>
+void add_gradients(Gradients& gradients, Module& module) {
+  for (const NamedParameter& p : by_name(module))
+    if (p.variable.grad().defined()) gradients.emplace_back(p.name, p.variable.grad());
+}
+
+// `expected`: a row for each, as summary() gives it.
+void check_gradients(const Gradients& gradients, const Tensor& expected) {
+  const std::vector<double> want = expected.to_vector<double>();
+  REQUIRE(want.size() == 2 * gradients.size());
+  const double largest = *std::max_element(want.begin(), want.end());
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    const auto& [parameter, gradient] = gradients[i];
+    CAPTURE_BINDING(parameter);
+    // A key's bias moves all scores alike: its gradient is zero but for rounding.
+    const bool nothing = parameter.ends_with("to_k.bias") || parameter.ends_with("k_proj.bias");
+    const double norm = nothing ? largest : want[2 * i];
+    const auto [length, sum] = summary(gradient);
+    CHECK(std::abs(length - want[2 * i]) <= 1e-4 * norm);
+    CHECK(std::abs(sum - want[2 * i + 1]) <= 1e-4 * norm);
+  }
 }
 
 }  // namespace
@@ -73,20 +100,29 @@ TEST_CASE("golden networks: outputs and every gradient as in PyTorch") {
     check_close(name, nhwc_to_nchw(y.value()), golden[name + "/y"], 1e-5);
     y.backward(nchw_to_nhwc(golden[name + "/cotangent"]));
 
-    std::vector<std::pair<std::string, Tensor>> gradients{{"x", nhwc_to_nchw(x.grad())}};
-    for (const NamedParameter& p : by_name(*model))
-      if (p.variable.grad().defined()) gradients.emplace_back(p.name, p.variable.grad());
-    const std::vector<double> want = golden[name + "/grads"].to_vector<double>();
-    REQUIRE(want.size() == 2 * gradients.size());
-    const double largest = *std::max_element(want.begin(), want.end());
-    for (std::size_t i = 0; i < gradients.size(); ++i) {
-      const auto& [parameter, gradient] = gradients[i];
-      CAPTURE_BINDING(parameter);
-      // A key's bias moves all scores alike: its gradient is zero but for rounding.
-      const double norm = parameter.ends_with("to_k.bias") ? largest : want[2 * i];
-      const auto [length, sum] = summary(gradient);
-      CHECK(std::abs(length - want[2 * i]) <= 1e-4 * norm);
-      CHECK(std::abs(sum - want[2 * i + 1]) <= 1e-4 * norm);
-    }
+    Gradients gradients{{"x", nhwc_to_nchw(x.grad())}};
+    add_gradients(gradients, *model);
+    check_gradients(gradients, golden[name + "/grads"]);
+  }
+}
+
+TEST_CASE("golden networks: those of diffusers and transformers, outputs and every gradient") {
+  const Golden golden("hub_networks.safetensors");
+  REQUIRE(golden.cases.size() == 15);
+  for (const Json& entry : golden.cases) {
+    const auto name = entry.at("name").get<std::string>();
+    CAPTURE(name);
+    with_hub_network(entry.at("model"), entry.at("config"), [&](auto& model) {
+      fill(model, entry.at("seed").get<std::uint64_t>());
+      const HubRun run = hub_forward(model, golden.tensors, name + "/");
+      check_close(name, run.y.value(), golden[name + "/y"], 1e-5);
+      run.y.backward(golden[name + "/cotangent"]);
+      Gradients gradients;
+      for (const auto& [input, variable] : run.inputs)
+        gradients.emplace_back(
+            input, variable.rank() == 4 ? nhwc_to_nchw(variable.grad()) : variable.grad());
+      add_gradients(gradients, model);
+      check_gradients(gradients, golden[name + "/grads"]);
+    });
   }
 }

@@ -4,7 +4,7 @@
 #include <ebb/apps/images/png.h>
 #include <ebb/apps/runs/run_folder.h>
 #include <ebb/apps/runs/sampling.h>
-#include <ebb/apps/runs/unet2d_json.h>
+#include <ebb/apps/exchange/unet2d_json.h>
 #include <ebb/tensor/io/npy.h>
 #include <ebb/tensor/io/safetensors.h>
 #include <unistd.h>

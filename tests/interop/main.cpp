@@ -2,11 +2,12 @@
 //   ebb_interop init MODEL SEED WEIGHTS              makes weights of a tutorial's U-Net
 //   ebb_interop forward MODEL WEIGHTS INPUTS OUTPUTS runs it
 //   ebb_interop unet2d FOLDER INPUTS OUTPUTS         runs a UNet2D, forward and backward
+//   ebb_interop hub KIND FOLDER INPUTS OUTPUTS       runs a network of hub_networks.py
 //   ebb_interop operators FILE DTYPE OUTPUTS         runs the cases of operators.py
 //   ebb_interop samplers FILE                        runs the cases of samplers.py
 //   ebb_interop safetensors FOLDER OUTPUTS           reads the files of safetensors_files.py
 // MODEL is simple or conditional, with "-sinusoidal" or without.
-#include <ebb/apps/runs/unet2d_json.h>
+#include <ebb/apps/exchange/unet2d_json.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/autograd/ops.h>
 #include <ebb/tensor/io/safetensors.h>
@@ -16,6 +17,7 @@
 #include <map>
 
 #include "tests/golden/operators.h"
+#include "tests/interop/hub_networks.h"
 #include "tests/interop/networks.h"
 #include "tests/interop/sampler_case.h"
 
@@ -59,6 +61,37 @@ void unet2d(const Arguments& arguments) {
     if (p.variable.grad().defined()) results.push_back({"grad." + p.name, p.variable.grad()});
   write_safetensors(arguments[2], results);
   apps::write_diffusers_model(read, arguments[0] + "/copy");
+}
+
+template <class Network>
+void run_hub(Network& network, const Arguments& arguments) {
+  const test::HubRun run = test::hub_forward(network, read_safetensors(arguments[2]), "");
+  run.y.backward(read_safetensors(arguments[2])["cotangent"]);
+  std::vector<NamedTensor> results{{"y", run.y.value()}};
+  for (const auto& [name, input] : run.inputs)
+    results.push_back(
+        {"grad." + name, input.rank() == 4 ? nhwc_to_nchw(input.grad()) : input.grad()});
+  for (const NamedParameter& p : named_parameters(network))
+    if (p.variable.grad().defined()) results.push_back({"grad." + p.name, p.variable.grad()});
+  write_safetensors(arguments[3], results);
+}
+
+// The network in FOLDER as Hugging Face's libraries save it; FOLDER/copy gets it written back.
+void hub(const Arguments& arguments) {
+  const std::string &kind = arguments[0], &folder = arguments[1], copy = folder + "/copy";
+  if (kind == "autoencoder_kl") {
+    const auto model = apps::read_diffusers_autoencoder(folder);
+    run_hub(*model, arguments);
+    apps::write_diffusers_autoencoder(*model, 8, copy);
+  } else if (kind == "clip_text_model") {
+    const auto model = apps::read_clip_text_model(folder);
+    run_hub(*model, arguments);
+    apps::write_clip_text_model(*model, copy);
+  } else {
+    const apps::DiffusersModel model = apps::read_diffusers_model(folder);
+    run_hub(*model.unet, arguments);
+    apps::write_diffusers_model(model, copy);
+  }
 }
 
 void operators(const Arguments& arguments) {
@@ -110,9 +143,13 @@ struct Command {
   std::size_t arguments;
   void (*run)(const Arguments&);
 };
-const std::map<std::string, Command> commands{
-    {"init", {3, init}},           {"forward", {4, forward}},   {"unet2d", {3, unet2d}},
-    {"operators", {3, operators}}, {"samplers", {1, samplers}}, {"safetensors", {2, safetensors}}};
+const std::map<std::string, Command> commands{{"init", {3, init}},
+                                              {"forward", {4, forward}},
+                                              {"unet2d", {3, unet2d}},
+                                              {"hub", {4, hub}},
+                                              {"operators", {3, operators}},
+                                              {"samplers", {1, samplers}},
+                                              {"safetensors", {2, safetensors}}};
 
 }  // namespace
 
@@ -120,7 +157,7 @@ int main(int argc, char** argv) {
   const auto command = commands.find(argc > 1 ? argv[1] : "");
   if (command == commands.end() || command->second.arguments + 2 != std::size_t(argc)) {
     std::fprintf(stderr,
-                 "usage: ebb_interop init|forward|unet2d|operators|samplers|safetensors ...\n");
+                 "usage: ebb_interop init|forward|unet2d|hub|operators|samplers|safetensors ...\n");
     return 2;
   }
   try {

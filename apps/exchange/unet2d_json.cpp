@@ -1,12 +1,7 @@
-#include <ebb/apps/runs/unet2d_json.h>
-#include <ebb/apps/system/console.h>
+#include <ebb/apps/exchange/pretrained.h>
+#include <ebb/apps/exchange/unet2d_json.h>
 #include <ebb/apps/system/json_reader.h>
 #include <ebb/apps/system/memory.h>
-#include <ebb/tensor/io/atomic_file.h>
-#include <ebb/tensor/io/input_file.h>
-#include <ebb/tensor/io/safetensors.h>
-
-#include <filesystem>
 
 namespace ebb::apps {
 
@@ -14,11 +9,10 @@ namespace {
 
 using nlohmann::json;
 
-// Absent or `only`.
+constexpr const char* unet2d_name = "UNet2D config";
+
 void check_only(const json& object, const char* key, const json& only) {
-  const json found = object.value(key, only);
-  check(found == only, "UNet2D config: {} is {}; this program has {} alone", key,
-        shown(found.dump(-1, ' ', true, json::error_handler_t::replace), 80), only.dump());
+  apps::check_only(unet2d_name, object, key, only);
 }
 
 std::int64_t number_or_null(const JsonReader& j, const char* key, std::int64_t high,
@@ -54,19 +48,49 @@ void read_sample_size(const json& config, DiffusersModel& model) {
   model.width = pixels(two ? size[1] : size);
 }
 
+UNet2DConfig conditional_defaults() {
+  using enum LevelType;
+  UNet2DConfig config;
+  config.in_channels = config.out_channels = 4;
+  config.down_block_types = {cross_attention, cross_attention, cross_attention, plain};
+  config.up_block_types = {plain, cross_attention, cross_attention, cross_attention};
+  config.block_out_channels = {320, 640, 1280, 1280};
+  return config;
+}
+
+// What UNet2DConditionModel has beside UNet2DModel.
+void read_text_options(const json& j, UNet2DConfig& config) {
+  const JsonReader r(j, "UNet2D config: ");
+  for (const char* key :
+       {"num_attention_heads", "reverse_transformer_layers_per_block", "encoder_hid_dim",
+        "encoder_hid_dim_type", "addition_embed_type", "time_embedding_act_fn", "timestep_post_act",
+        "time_cond_proj_dim", "cross_attention_norm"})
+    check_only(j, key, nullptr);
+  for (const char* key : {"only_cross_attention", "dual_cross_attention", "resnet_skip_time_act",
+                          "class_embeddings_concat", "upcast_attention"})
+    check_only(j, key, false);
+  check_only(j, "attention_type", "default");
+  check_only(j, "conv_in_kernel", 3);
+  check_only(j, "conv_out_kernel", 3);
+  config.cross_attention_dim = r.integer("cross_attention_dim", 1, 65536, 1280);
+  config.transformer_layers_per_block = r.integer("transformer_layers_per_block", 1, 64, 1);
+  config.use_linear_projection = r.flag("use_linear_projection", false);
+}
+
 json null_if_zero(std::int64_t value) { return value == 0 ? json() : json(value); }
 
 }  // namespace
 
 UNet2DConfig unet2d_config_from_json(const json& j) {
   const JsonReader r(j, "UNet2D config: ");
-  check_only(j, "_class_name", "UNet2DModel");
+  const bool text = j.value("_class_name", "UNet2DModel") == json("UNet2DConditionModel");
+  if (!text) check_only(j, "_class_name", "UNet2DModel");
   check_only(j, "time_embedding_type", "positional");
   check_only(j, "time_embedding_dim", nullptr);
   check_only(j, "class_embed_type", nullptr);
-  check_only(j, "mid_block_type", "UNetMidBlock2D");
+  check_only(j, "mid_block_type", text ? "UNetMidBlock2DCrossAttn" : "UNetMidBlock2D");
   constexpr std::int64_t most = 65536;
-  const UNet2DConfig d;
+  const UNet2DConfig d = text ? conditional_defaults() : UNet2DConfig();
   UNet2DConfig c;
   c.in_channels = r.integer("in_channels", 1, most, d.in_channels);
   c.out_channels = r.integer("out_channels", 1, most, d.out_channels);
@@ -90,6 +114,7 @@ UNet2DConfig unet2d_config_from_json(const json& j) {
   c.resnet_time_scale_shift = r.text("resnet_time_scale_shift", d.resnet_time_scale_shift);
   c.add_attention = r.flag("add_attention", d.add_attention);
   c.num_class_embeds = number_or_null(r, "num_class_embeds", 1'000'000, 0);
+  if (text) read_text_options(j, c);
   c.null_class = r.flag("null_class", d.null_class);
   c.patch_size = r.integer("patch_size", 1, 256, d.patch_size);
   check_config(c);
@@ -98,43 +123,46 @@ UNet2DConfig unet2d_config_from_json(const json& j) {
 
 json unet2d_config_to_json(const UNet2DConfig& c) {
   json down = json::array(), up = json::array();
+  const bool text = c.cross_attention_dim > 0;
   for (const LevelType type : c.down_block_types) down.push_back(down_block_name(type));
   for (const LevelType type : c.up_block_types) up.push_back(up_block_name(type));
-  return {{"_class_name", "UNet2DModel"},
-          {"in_channels", c.in_channels},
-          {"out_channels", c.out_channels},
-          {"center_input_sample", c.center_input_sample},
-          {"time_embedding_type", "positional"},
-          {"freq_shift", c.freq_shift},
-          {"flip_sin_to_cos", c.flip_sin_to_cos},
-          {"down_block_types", down},
-          {"up_block_types", up},
-          {"block_out_channels", c.block_out_channels},
-          {"layers_per_block", c.layers_per_block},
-          {"mid_block_scale_factor", c.mid_block_scale_factor},
-          {"downsample_padding", c.downsample_padding},
-          {"downsample_type", c.downsample_type},
-          {"upsample_type", c.upsample_type},
-          {"dropout", 0.0},
-          {"act_fn", c.act_fn},
-          {"attention_head_dim", null_if_zero(c.attention_head_dim)},
-          {"norm_num_groups", c.norm_num_groups},
-          {"attn_norm_num_groups", null_if_zero(c.attn_norm_num_groups)},
-          {"norm_eps", c.norm_eps},
-          {"resnet_time_scale_shift", c.resnet_time_scale_shift},
-          {"add_attention", c.add_attention},
-          {"class_embed_type", nullptr},
-          {"num_class_embeds", null_if_zero(c.num_class_embeds)},
-          {"null_class", c.null_class},
-          {"patch_size", c.patch_size}};
+  json result{{"_class_name", text ? "UNet2DConditionModel" : "UNet2DModel"},
+              {"in_channels", c.in_channels},
+              {"out_channels", c.out_channels},
+              {"center_input_sample", c.center_input_sample},
+              {"time_embedding_type", "positional"},
+              {"freq_shift", c.freq_shift},
+              {"flip_sin_to_cos", c.flip_sin_to_cos},
+              {"down_block_types", down},
+              {"up_block_types", up},
+              {"block_out_channels", c.block_out_channels},
+              {"layers_per_block", c.layers_per_block},
+              {"mid_block_scale_factor", c.mid_block_scale_factor},
+              {"downsample_padding", c.downsample_padding},
+              {"downsample_type", c.downsample_type},
+              {"upsample_type", c.upsample_type},
+              {"dropout", 0.0},
+              {"act_fn", c.act_fn},
+              {"attention_head_dim", null_if_zero(c.attention_head_dim)},
+              {"norm_num_groups", c.norm_num_groups},
+              {"attn_norm_num_groups", null_if_zero(c.attn_norm_num_groups)},
+              {"norm_eps", c.norm_eps},
+              {"resnet_time_scale_shift", c.resnet_time_scale_shift},
+              {"add_attention", c.add_attention},
+              {"class_embed_type", nullptr},
+              {"num_class_embeds", null_if_zero(c.num_class_embeds)},
+              {"null_class", c.null_class},
+              {"patch_size", c.patch_size}};
+  if (!text) return result;
+  result["mid_block_type"] = "UNetMidBlock2DCrossAttn";
+  result["cross_attention_dim"] = c.cross_attention_dim;
+  result["transformer_layers_per_block"] = c.transformer_layers_per_block;
+  result["use_linear_projection"] = c.use_linear_projection;
+  return result;
 }
 
 DiffusersModel read_diffusers_model(const std::string& folder) {
-  const std::string path = folder + "/config.json";
-  check(std::filesystem::exists(path), "{}: there is none; a diffusers model has its options there",
-        path);
-  const json config = json::parse(read_file(path, 1 << 20), nullptr, /*allow_exceptions=*/false);
-  check(!config.is_discarded(), "{}: is no JSON", path);
+  const json config = read_pretrained_config(folder);
   PhiloxGenerator generator(0);
   const UNet2DConfig options = unet2d_config_from_json(config);
   check_memory(folder, 2 * 4 * parameter_bound(options));
@@ -147,15 +175,10 @@ DiffusersModel read_diffusers_model(const std::string& folder) {
 }
 
 void write_diffusers_model(const DiffusersModel& model, const std::string& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  check(!error, "{}: cannot make this folder: {}; choose another place", folder, error.message());
   const std::int64_t patch = model.unet->config().patch_size;
   json config = unet2d_config_to_json(model.unet->config());
   if (model.height > 0) config["sample_size"] = {model.height / patch, model.width / patch};
-  write_safetensors(folder + "/diffusion_pytorch_model.safetensors", state_dict(*model.unet),
-                    {{"format", "pt"}});
-  write_file(folder + "/config.json", config.dump(2) + "\n");
+  write_pretrained(folder, "diffusion_pytorch_model.safetensors", config, state_dict(*model.unet));
 }
 
 }  // namespace ebb::apps

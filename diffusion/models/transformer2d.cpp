@@ -1,0 +1,110 @@
+#include <ebb/autograd/ops.h>
+#include <ebb/diffusion/models/transformer2d.h>
+#include <ebb/nn/layers/init.h>
+
+namespace ebb {
+
+CrossAttention::CrossAttention(std::int64_t width, std::int64_t context_width, std::int64_t heads,
+                               Generator& generator)
+    : to_q({.in = width, .out = width, .bias = false}, generator),
+      to_k({.in = context_width, .out = width, .bias = false}, generator),
+      to_v({.in = context_width, .out = width, .bias = false}, generator),
+      to_out({.in = width, .out = width}, generator),
+      heads_(heads) {}
+
+Variable CrossAttention::operator()(const Variable& x) const {
+  const Variable qkv = linear(x, cat({to_q.weight, to_k.weight, to_v.weight}, 0));
+  return to_out(self_attention(qkv, heads_));
+}
+
+Variable CrossAttention::operator()(const Variable& x, const TextContext& context) const {
+  const auto split_heads = [&](const Variable& y) {  // (N, L, width) to (N, heads, L, d)
+    return permute(reshape(y, {y.size(0), y.size(1), heads_, y.size(2) / heads_}), {0, 2, 1, 3});
+  };
+  const Variable q = split_heads(to_q(x)), k = split_heads(to_k(context.states)),
+                 v = split_heads(to_v(context.states));
+  const Tensor& mask = context.mask;
+  const Variable y =
+      mask.defined()
+          ? scaled_dot_product_attention(
+                q, k, v, AttentionMask{mask.reshape({mask.size(0), 1, 1, mask.size(1)}), false})
+          : scaled_dot_product_attention(q, k, v);
+  return to_out(reshape(permute(y, {0, 2, 1, 3}), x.shape().vector()));
+}
+
+void CrossAttention::visit(Visitor& v) {
+  v("to_q", to_q);
+  v("to_k", to_k);
+  v("to_v", to_v);
+  v("to_out.0", to_out);
+}
+
+GatedFeedForward::GatedFeedForward(std::int64_t width, Generator& generator)
+    : proj({.in = width, .out = 8 * width}, generator),
+      out({.in = 4 * width, .out = width}, generator) {}
+
+Variable GatedFeedForward::operator()(const Variable& x) const {
+  const std::vector<Variable> halves = split(proj(x), 4 * x.size(-1), -1);
+  return out(halves[0] * gelu(halves[1]));
+}
+
+void GatedFeedForward::visit(Visitor& v) {
+  v("net.0.proj", proj);
+  v("net.2", out);
+}
+
+BasicTransformerBlock::BasicTransformerBlock(std::int64_t width, std::int64_t context_width,
+                                             std::int64_t heads, Generator& generator)
+    : norm1({.shape = {width}}),
+      norm2({.shape = {width}}),
+      norm3({.shape = {width}}),
+      attn1(width, width, heads, generator),
+      attn2(width, context_width, heads, generator),
+      ff(width, generator) {}
+
+Variable BasicTransformerBlock::operator()(Variable x, const TextContext& text) const {
+  x = x + attn1(norm1(x));
+  x = x + attn2(norm2(x), text);
+  return x + ff(norm3(x));
+}
+
+void BasicTransformerBlock::visit(Visitor& v) {
+  v("norm1", norm1);
+  v("attn1", attn1);
+  v("norm2", norm2);
+  v("attn2", attn2);
+  v("norm3", norm3);
+  v("ff", ff);
+}
+
+Transformer2D::Transformer2D(const Options& o, Generator& generator)
+    : norm({.groups = o.groups, .channels = o.channels, .eps = 1e-6}) {
+  const Shape shape =
+      o.linear_projection ? Shape{o.channels, o.channels} : Shape{o.channels, o.channels, 1, 1};
+  proj_in_weight = default_weight(shape, generator);
+  proj_in_bias = default_bias(o.channels, shape, true, generator);
+  for (std::int64_t i = 0; i < o.layers; ++i)
+    transformer_blocks.emplace_back(o.channels, o.context_width, o.heads, generator);
+  proj_out_weight = default_weight(shape, generator);
+  proj_out_bias = default_bias(o.channels, shape, true, generator);
+}
+
+Variable Transformer2D::operator()(const Variable& x, const TextContext& text) const {
+  const std::int64_t c = x.size(3);
+  Variable h = reshape(norm(x), {x.size(0), x.size(1) * x.size(2), c});
+  h = linear(h, reshape(proj_in_weight, {c, c}), proj_in_bias);
+  for (const BasicTransformerBlock& block : transformer_blocks) h = block(h, text);
+  h = linear(h, reshape(proj_out_weight, {c, c}), proj_out_bias);
+  return x + reshape(h, x.shape().vector());
+}
+
+void Transformer2D::visit(Visitor& v) {
+  v("norm", norm);
+  v("proj_in.weight", proj_in_weight);
+  v("proj_in.bias", proj_in_bias);
+  v("transformer_blocks", transformer_blocks);
+  v("proj_out.weight", proj_out_weight);
+  v("proj_out.bias", proj_out_bias);
+}
+
+}  // namespace ebb

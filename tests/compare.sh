@@ -46,6 +46,7 @@ compare "the tutorial's U-Nets, weights both ways" torch "$python" $scripts/tuto
 compare "UNet2D, forward and backward" torch "$python" $scripts/unet2d.py "$program"
 compare "UNet2D, diffusers' class" "torch diffusers" "$python" $scripts/unet2d.py "$program" --diffusers
 compare "networks of diffusers and transformers" "torch diffusers transformers" "$python" $scripts/hub_networks.py "$program"
+compare "tokens of texts" tokenizers "$python" $scripts/tokenizer_texts.py "$program" "${COUNT:-3000}" "${SEED:-1}"
 compare "every sampler" "torch diffusers k_diffusion" samplers
 compare "safetensors, good and damaged files" "torch safetensors" "$python" $scripts/safetensors_files.py "$program" "${COUNT:-3000}" "${SEED:-1}"
 compare "operators at random" torch "$python" $scripts/operators.py "$program" "${COUNT:-3000}" "${SEED:-1}"

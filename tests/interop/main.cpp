@@ -3,13 +3,17 @@
 //   ebb_interop forward MODEL WEIGHTS INPUTS OUTPUTS runs it
 //   ebb_interop unet2d FOLDER INPUTS OUTPUTS         runs a UNet2D, forward and backward
 //   ebb_interop hub KIND FOLDER INPUTS OUTPUTS       runs a network of hub_networks.py
+//   ebb_interop tokenizer FOLDER                     trains one on FOLDER/captions.json
 //   ebb_interop operators FILE DTYPE OUTPUTS         runs the cases of operators.py
 //   ebb_interop samplers FILE                        runs the cases of samplers.py
 //   ebb_interop safetensors FOLDER OUTPUTS           reads the files of safetensors_files.py
 // MODEL is simple or conditional, with "-sinusoidal" or without.
+#include <ebb/apps/exchange/tokenizer_json.h>
 #include <ebb/apps/exchange/unet2d_json.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/autograd/ops.h>
+#include <ebb/tensor/io/atomic_file.h>
+#include <ebb/tensor/io/input_file.h>
 #include <ebb/tensor/io/safetensors.h>
 
 #include <cstdio>
@@ -94,6 +98,23 @@ void hub(const Arguments& arguments) {
   }
 }
 
+// FOLDER gets tokenizer.json, and the tokens of each caption with start and end in tokens.json.
+void tokenizer(const Arguments& arguments) {
+  const std::string& folder = arguments[0];
+  const auto captions =
+      nlohmann::json::parse(read_file(folder + "/captions.json")).get<std::vector<std::string>>();
+  apps::write_tokenizer(folder, BpeTokenizer::train(captions, 700));
+  const BpeTokenizer read = apps::read_tokenizer(folder);
+  nlohmann::json tokens = nlohmann::json::array();
+  for (const std::string& caption : captions) {
+    std::vector<std::int64_t> ids = read.encode(caption);
+    ids.insert(ids.begin(), read.start());
+    ids.push_back(read.end());
+    tokens.push_back(ids);
+  }
+  write_file(folder + "/tokens.json", tokens.dump());
+}
+
 void operators(const Arguments& arguments) {
   const test::ReferenceFile file(arguments[0]);
   const DType dtype = arguments[1] == "float64" ? DType::float64 : DType::float32;
@@ -143,13 +164,10 @@ struct Command {
   std::size_t arguments;
   void (*run)(const Arguments&);
 };
-const std::map<std::string, Command> commands{{"init", {3, init}},
-                                              {"forward", {4, forward}},
-                                              {"unet2d", {3, unet2d}},
-                                              {"hub", {4, hub}},
-                                              {"operators", {3, operators}},
-                                              {"samplers", {1, samplers}},
-                                              {"safetensors", {2, safetensors}}};
+const std::map<std::string, Command> commands{
+    {"init", {3, init}},         {"forward", {4, forward}},        {"unet2d", {3, unet2d}},
+    {"hub", {4, hub}},           {"tokenizer", {1, tokenizer}},    {"operators", {3, operators}},
+    {"samplers", {1, samplers}}, {"safetensors", {2, safetensors}}};
 
 }  // namespace
 
@@ -157,7 +175,8 @@ int main(int argc, char** argv) {
   const auto command = commands.find(argc > 1 ? argv[1] : "");
   if (command == commands.end() || command->second.arguments + 2 != std::size_t(argc)) {
     std::fprintf(stderr,
-                 "usage: ebb_interop init|forward|unet2d|hub|operators|samplers|safetensors ...\n");
+                 "usage: ebb_interop "
+                 "init|forward|unet2d|hub|tokenizer|operators|samplers|safetensors ...\n");
     return 2;
   }
   try {

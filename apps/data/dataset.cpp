@@ -1,5 +1,6 @@
 #include <ebb/apps/data/dataset.h>
 #include <ebb/apps/data/png_folder.h>
+#include <ebb/apps/data/scenes.h>
 #include <ebb/apps/data/shapes.h>
 #include <ebb/apps/system/console.h>
 
@@ -23,6 +24,16 @@ Batch Dataset::batch(const std::vector<std::int64_t>& indices) const {
     if (classes() > 0) labels.push_back(label(index));
   }
   if (classes() > 0) result.conditioning.labels = Tensor::from(labels);
+  return result;
+}
+
+std::string Dataset::caption(std::int64_t) const {
+  fail("data set: these images have no captions");
+}
+
+std::vector<std::string> Dataset::captions(const std::vector<std::int64_t>& indices) const {
+  std::vector<std::string> result;
+  for (const std::int64_t index : indices) result.push_back(caption(index));
   return result;
 }
 
@@ -50,6 +61,7 @@ std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options, Split split
               options.size);
   DatasetOptions found = options;
   if (options.data == "shapes") return std::make_unique<Shapes>(options, split);
+  if (options.data == "scenes") return std::make_unique<Scenes>(options, split);
   if (options.data == "fashion-mnist") {
     if (found.folder.empty()) found.folder = "/usr/share/datasets/fashion-mnist";
     check(std::filesystem::is_directory(found.folder),

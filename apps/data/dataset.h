@@ -17,6 +17,7 @@ enum class Split : std::uint8_t { train, test };
 struct DatasetInfo {
   std::int64_t height = 0, width = 0, channels = 0;  // channels: 1 or 3
   std::vector<std::string> class_names;              // empty: images without classes
+  bool captions = false;                             // whether each has a text
 };
 
 class Dataset {
@@ -33,6 +34,9 @@ class Dataset {
   // Images (N, H, W, C) float32 in [-1, 1] and what is known of them: labels, where there are
   // classes. An index outside [0, size()) and an image that cannot be read are an Error.
   Batch batch(const std::vector<std::int64_t>& indices) const;
+  // What image `index` shows, in words; an Error without captions.
+  virtual std::string caption(std::int64_t index) const;
+  std::vector<std::string> captions(const std::vector<std::int64_t>& indices) const;
 
  protected:
   // Image `index` as height * width * channels bytes, and its class.
@@ -60,15 +64,15 @@ class MemoryDataset final : public Dataset {
 };
 
 struct DatasetOptions {
-  // fashion-mnist, mnist, cifar10, shapes, or a folder of PNG files (png_folder.h).
+  // fashion-mnist, mnist, cifar10, shapes, scenes, or a folder of PNG files (png_folder.h).
   std::string data;
   // Where the files of mnist and cifar10 are; fashion-mnist has a place of its own.
   std::string folder = {};
-  std::int64_t size = 0;      // images become size x size; 0: as they are (shapes: 32)
+  std::int64_t size = 0;      // images become size x size; 0: as they are (drawn: 32)
   std::int64_t channels = 0;  // 1 or 3; 0: as they are
 };
 
-inline constexpr std::string_view dataset_names = "fashion-mnist, mnist, cifar10, shapes";
+inline constexpr std::string_view dataset_names = "fashion-mnist, mnist, cifar10, shapes, scenes";
 
 // An Error names what is missing or wrong, file by file.
 std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options, Split split);

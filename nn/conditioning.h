@@ -14,6 +14,7 @@ namespace ebb {
 
 struct Conditioning {
   Tensor labels;       // (N) int64, classes
+  Tensor text_tokens;  // (N, L) int64, what a tokenizer makes of a text
   Tensor text_states;  // (N, L, D), what a text encoder says of L tokens
   Tensor text_mask;    // (N, L), not 0 where a token counts; undefined: all do
 
@@ -47,6 +48,7 @@ struct Conditioning {
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& visitor) {
     visitor("labels", self.labels);
+    visitor("text_tokens", self.text_tokens);
     visitor("text_states", self.text_states);
     visitor("text_mask", self.text_mask);
   }

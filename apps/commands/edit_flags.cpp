@@ -122,7 +122,7 @@ Editing::Editing(const EditOptions& options, SampleRequest& request, const RunCo
     // All of a row have the class of the row.
     std::vector<std::int64_t> labels;
     for (std::int64_t i = 0; i < request.count && !request.labels.empty(); ++i)
-      labels.push_back(label_of(request.labels, i / columns_));
+      labels.push_back(of_sample(request.labels, i / columns_));
     request.labels = labels;
     request.drawing = interpolation(request, columns_);
     return;

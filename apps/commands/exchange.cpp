@@ -1,8 +1,8 @@
 // ebb import, ebb export: a model of Hugging Face diffusers becomes a run, and a run's model one of
 // diffusers'.
 #include <ebb/apps/commands/commands.h>
-#include <ebb/apps/runs/run_folder.h>
 #include <ebb/apps/exchange/unet2d_json.h>
+#include <ebb/apps/runs/run_folder.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/tensor/io/atomic_file.h>
 

@@ -3,6 +3,7 @@
 #include <ebb/apps/commands/edit_flags.h>
 #include <ebb/apps/commands/sampler_flags.h>
 #include <ebb/apps/images/grid.h>
+#include <ebb/apps/runs/captions.h>
 #include <ebb/apps/runs/run_folder.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/apps/system/progress.h>
@@ -19,6 +20,7 @@ struct SampleOptions {
   SamplerFlags sampler;
   EditOptions edit;
   std::string run, out = "samples.png", trajectory, classes, negative, weights = "ema";
+  std::vector<std::string> prompts;
   std::int64_t checkpoint = -1, columns = 0;
 };
 
@@ -50,8 +52,8 @@ class Trajectory {
 void write_picture(const std::string& out, const Tensor& images, const SampleRequest& request,
                    const Editing& editing, std::int64_t columns) {
   const Tensor picture = editing.picture(images, columns);
-  if (columns == 0 && request.labels.size() > 1 && request.labels.size() <= 20)
-    columns = static_cast<std::int64_t>(request.labels.size());
+  const std::size_t told = std::max(request.labels.size(), request.prompts.size());
+  if (columns == 0 && told > 1 && told <= 20) columns = static_cast<std::int64_t>(told);
   write_grid(out, picture, {.columns = columns});
 }
 
@@ -59,8 +61,33 @@ void write_labels(const std::string& out, const SampleRequest& request) {
   if (request.labels.empty()) return;
   const std::filesystem::path path = out;
   std::vector<std::int64_t> labels;
-  for (std::int64_t i = 0; i < request.count; ++i) labels.push_back(label_of(request.labels, i));
+  for (std::int64_t i = 0; i < request.count; ++i) labels.push_back(of_sample(request.labels, i));
   write_npy((path.parent_path() / path.stem()).string() + "_labels.npy", Tensor::from(labels));
+}
+
+// The classes and prompts that were asked for.
+void tell(SampleOptions& options, const RunConfig& config, const Model& model) {
+  SampleRequest& request = options.sampler.request;
+  if (!config.text) {
+    check_usage(options.prompts.empty(),
+                "--prompt: {} was trained without captions; leave it out{}", options.run,
+                model.num_classes() > 0 ? ", or choose --classes" : "");
+    if (!options.classes.empty() || model.num_classes() > 0)
+      request.labels =
+          parse_classes(options.classes.empty() ? "all" : options.classes, model.num_classes());
+    if (!options.negative.empty())
+      request.negative_labels = parse_classes(options.negative, model.num_classes());
+    return;
+  }
+  check_usage(options.classes.empty(), "--classes: {} was trained with captions; give --prompt",
+              options.run);
+  check_usage(!options.prompts.empty() || options.negative.empty(),
+              "--negative: without --prompt there is nothing to be guided to; give one");
+  request.prompts = options.prompts;
+  if (!options.negative.empty()) request.negative_prompts = {options.negative};
+  note_unusual(*config.text, request.prompts);
+  note_unusual(*config.text, request.negative_prompts);
+  if (request.prompts.empty()) note("no --prompt: images of anything");
 }
 
 void list_samplers() {
@@ -79,12 +106,7 @@ void sample(SampleOptions& options) {
   const auto weights = options.weights == "raw" ? RunFolder::Weights::raw : RunFolder::Weights::ema;
   const std::unique_ptr<Model> model = run.load_model(weights, options.checkpoint, request.device);
   if (!options.sampler.guidance && !model->has_null_class()) request.guidance = 1;
-  if (!options.classes.empty() || model->num_classes() > 0)
-    request.labels =
-        parse_classes(options.classes.empty() ? "all" : options.classes, model->num_classes());
-
-  if (!options.negative.empty())
-    request.negative_labels = parse_classes(options.negative, model->num_classes());
+  tell(options, config, *model);
   const Editing editing(options.edit, request, config);
 
   const BatchPlan plan = plan_batches(*model, config, request);
@@ -140,8 +162,10 @@ void add_sample_command(CLI::App& app) {
                       "Grid of images (.png), or raw images in [-1, 1] (.npy) and their labels");
   add_sampler_flags(*command, o->sampler);
   add_device_option(*command, o->sampler.request.device);
+  command->add_option("--prompt", o->prompts,
+                      "What the images show, in words, in turn; may be given again");
   command->add_option("--negative", o->negative,
-                      "Class numbers to be guided away from, in turn (default: no class)");
+                      "Words, or class numbers in turn, to be guided away from (default: none)");
   command->add_option("--classes", o->classes, "Class numbers, in turn: 0-9, 3,5 (default: all)");
   command->add_option("--count", o->sampler.request.count, "Images")
       ->check(CLI::Range(1, 10'000'000));

@@ -1,5 +1,6 @@
 #include <ebb/apps/commands/commands.h>
 #include <ebb/apps/commands/device_flag.h>
+#include <ebb/apps/runs/captions.h>
 #include <ebb/apps/runs/memory_forecast.h>
 #include <ebb/apps/runs/run_folder.h>
 #include <ebb/apps/runs/training.h>
@@ -15,7 +16,7 @@ namespace {
 struct TrainOptions {
   RunConfig config;
   std::string shift = "1";
-  std::string preset = "small", prediction = "v", loss_weight = "simple";
+  std::string preset = "small", prediction = "v", loss_weight = "simple", condition = "auto";
   std::vector<std::int64_t> widths;  // none: the preset's
   std::string out;
   bool resume = false;
@@ -32,6 +33,23 @@ LossWeight usual_weight(const std::string& name) {
   return {.kind = name == "edm" ? edm : simple};
 }
 
+// What the network is told: of --condition auto, captions where there are no classes.
+std::string condition_of(const TrainOptions& options, const Dataset& data) {
+  const bool classes = data.classes() > 0, captions = data.info().captions;
+  std::string condition = options.condition;
+  if (condition == "auto") condition = classes ? "class" : captions ? "text" : "none";
+  check_usage(
+      condition != "text" || captions,
+      "--condition text: {} has no captions; put a .txt file of its name beside each picture, "
+      "or a metadata.jsonl, or leave it out",
+      options.config.data.data);
+  check_usage(condition != "class" || classes || options.condition == "auto",
+              "--condition class: {} has no classes; leave it out", options.config.data.data);
+  check_usage(condition != "text" || options.config.model == "unet",
+              "--condition text: model {} knows no text; use --model unet", options.config.model);
+  return condition;
+}
+
 // What is text, or hangs on the data, into the configuration.
 void settle(TrainOptions& options) {
   RunConfig& config = options.config;
@@ -40,8 +58,13 @@ void settle(TrainOptions& options) {
   config.image = data->info();
   config.objective.prediction = parse_prediction(options.prediction);
   config.objective.weight = usual_weight(options.loss_weight);
+  const std::string condition = condition_of(options, *data);
+  if (condition != "class") config.image.class_names.clear();
+  if (condition == "text") config.text = text_config_for(*data, options.preset);
   if (config.model == "unet") {
-    config.unet = unet2d_preset(options.preset, config.image.channels, data->classes());
+    config.unet = unet2d_preset(options.preset, config.image.channels,
+                                static_cast<std::int64_t>(config.image.class_names.size()),
+                                config.text ? config.text->encoder.hidden_size : 0);
     std::vector<std::int64_t>& widths = config.unet.block_out_channels;
     check_usage(options.widths.empty() || options.widths.size() == widths.size(),
                 "--widths: {} of them; preset {} has {} levels", options.widths.size(),
@@ -88,6 +111,11 @@ Setup set_up(const RunConfig& config, Device device) {
   return setup;
 }
 
+std::string told_in_words(const RunConfig& config) {
+  if (!config.text) return fmt::format("{} classes", config.image.class_names.size());
+  return fmt::format("captions of {} words", config.text->tokenizer->words().size());
+}
+
 void train(TrainOptions& options) {
   check_usage(!options.out.empty(), "--out: its name is empty; name a folder");
   check_usage(options.resume || !options.config.data.data.empty(),
@@ -116,10 +144,10 @@ void train(TrainOptions& options) {
   }
   const RunConfig& config = run->config();
   note(
-      fmt::format("{} images of {} x {} x {}, {} classes; {} with {} parameters; at most about "
+      fmt::format("{} images of {} x {} x {}, {}; {} with {} parameters; at most about "
                   "{:.2f} GB of memory; into {}",
                   setup.data->size(), config.image.height, config.image.width,
-                  config.image.channels, setup.data->classes(), config.model,
+                  config.image.channels, told_in_words(config), config.model,
                   parameter_count(*setup.model), setup.memory / 1e9, run->path()));
   train_run(*run, plan, *setup.data, *setup.model, *setup.trainer, seconds);
 }
@@ -167,7 +195,12 @@ void add_options(CLI::App& command, TrainOptions& o) {
     return command.add_option(name, value, help)->group(fixed);
   };
   add("--data", c.data.data,
-      "fashion-mnist, mnist, cifar10, shapes, or a folder of PNG files (subfolders are classes)");
+      "fashion-mnist, mnist, cifar10, shapes, scenes, or a folder of PNG files (subfolders are "
+      "classes)");
+  add("--condition", o.condition,
+      "What the network is told: none, class, text (captions), or auto: class where there are "
+      "classes, else text where there are captions")
+      ->check(CLI::IsMember({"auto", "none", "class", "text"}));
   add("--data-dir", c.data.folder, "Folder of the files of mnist or cifar10")
       ->check(CLI::ExistingDirectory);
   add("--size", c.data.size, "Resize images to so many pixels a side")->check(CLI::Range(1, 1024));
@@ -191,7 +224,8 @@ void add_options(CLI::App& command, TrainOptions& o) {
   add("--shift", o.shift, "Of schedule flow: a number, or dynamic, by image size");
   add("--prediction", o.prediction, "What the network predicts")
       ->check(CLI::IsMember({"epsilon", "x0", "v", "flow"}));
-  add("--label-dropout", c.objective.label_dropout, "Share of labels made the null class")
+  add("--label-dropout", c.objective.label_dropout,
+      "Share of labels made the null class, of captions the empty text")
       ->check(CLI::Range(0.0, 1.0));
   add("--stratified", c.objective.stratified, "Times of a batch spread evenly (true, false)");
   add("--loss-weight", o.loss_weight,

@@ -26,7 +26,9 @@ Tensor small_images(const RunConfig& config, const SampleSpec& sample, std::int6
   return Tensor::zeros({count, side, side, sample.channels}, DType::float32, device);
 }
 
-Tensor first_class(const Model& model, const Tensor& images) {
+// What it can be told, as much as it would be.
+Conditioning any_conditioning(const Model& model, const Tensor& images) {
+  if (model.has_null_class()) return model.null_conditioning(images.size(0), images.device());
   return model.num_classes() > 0 ? Tensor::zeros({images.size(0)}, DType::int64, images.device())
                                  : Tensor();
 }
@@ -60,7 +62,7 @@ MemoryForecast training_memory(const RunConfig& config) {
   const LossFunction loss = diffusion_objective(*model, make_path(config), config.objective);
   const std::vector<NamedParameter> parameters = named_parameters(*model);
   MemoryForecast forecast = measure(config, model->sample, Device::cpu, [&](const Tensor& images) {
-    loss({images, first_class(*model, images)}, {.batch_size = images.size(0)}).backward();
+    loss({images, any_conditioning(*model, images)}, {.batch_size = images.size(0)}).backward();
     for (const NamedParameter& p : parameters) Variable(p.variable).zero_grad();
   });
   const double batch = 4.0 * static_cast<double>(model->sample.shape(config.batch).numel());
@@ -76,7 +78,7 @@ MemoryForecast sampling_memory(const Model& model, const RunConfig& config, Devi
     WeightCache weights;
     const WeightCache::Scope scope(weights);
     model(images, Tensor::zeros({images.size(0)}, DType::float32, device),
-          first_class(model, images));
+          any_conditioning(model, images));
   });
   forecast.fixed += held + bytes_of_thread * thread_count();
   forecast.per_image +=

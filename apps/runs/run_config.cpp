@@ -1,5 +1,6 @@
-#include <ebb/apps/runs/run_config.h>
+#include <ebb/apps/exchange/clip_text_json.h>
 #include <ebb/apps/exchange/unet2d_json.h>
+#include <ebb/apps/runs/run_config.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/apps/system/json_reader.h>
 #include <ebb/apps/system/memory.h>
@@ -103,7 +104,7 @@ DatasetOptions data_from(const JsonReader& j) {
 }
 DatasetInfo image_from(const JsonReader& j) {
   return {j.integer("height", 1, 65536), j.integer("width", 1, 65536),
-          j.integer("channels", 1, 4096), j.texts("class_names")};
+          j.integer("channels", 1, 4096), j.texts("class_names"), j.flag("captions", false)};
 }
 
 }  // namespace
@@ -114,6 +115,7 @@ Json to_json(const RunConfig& config) {
     model["unet"] = unet2d_config_to_json(config.unet);
   else
     model["time_features"] = config.time_features;
+  if (config.text) model["text"] = clip_text_config_to_json(config.text->encoder);
   const DatasetOptions& data = config.data;
   const DatasetInfo& image = config.image;
   return {{"ebb", EBB_VERSION},
@@ -126,7 +128,8 @@ Json to_json(const RunConfig& config) {
            {{"height", image.height},
             {"width", image.width},
             {"channels", image.channels},
-            {"class_names", image.class_names}}},
+            {"class_names", image.class_names},
+            {"captions", image.captions}}},
           {"model", model},
           {"schedule", config.schedule},
           {"timesteps", config.timesteps},
@@ -149,6 +152,8 @@ RunConfig run_config_from_json(const Json& json) {
     config.unet = unet2d_config_from_json(json["model"].value("unet", Json()));
   else
     config.time_features = model.integer("time_features", 0, 65536);
+  if (config.model == "unet" && model.has("text"))
+    config.text = TextConfig{clip_text_config_from_json(json["model"]["text"]), nullptr};
   config.schedule = j.text("schedule");
   const std::vector<std::string> schedules = usable_schedules();
   check(std::find(schedules.begin(), schedules.end(), config.schedule) != schedules.end(),
@@ -175,6 +180,9 @@ std::unique_ptr<Model> make_on_host(const RunConfig& config) {
     check_usage(config.image.height % factor == 0 && config.image.width % factor == 0,
                 "unet: {} x {} pixels are no multiple of {}; resize them with --size",
                 config.image.height, config.image.width, factor);
+    if (config.text)
+      return std::make_unique<TextToImage>(config.text->tokenizer, config.text->encoder,
+                                           config.unet, generator);
     auto model = std::make_unique<UNet2D>(config.unet, generator);
     model->zero_last_layers();
     return model;

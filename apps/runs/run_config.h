@@ -4,13 +4,21 @@
 #include <ebb/apps/data/dataset.h>
 #include <ebb/diffusion/losses/objective.h>
 #include <ebb/diffusion/models/unet2d_config.h>
+#include <ebb/diffusion/text/text_to_image.h>
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace ebb::apps {
+
+// What a network that is told captions has beside its U-Net.
+struct TextConfig {
+  CLIPTextConfig encoder;
+  std::shared_ptr<const BpeTokenizer> tokenizer;  // tokenizer.json and words.txt of the run
+};
 
 struct RunConfig {
   DatasetOptions data;
@@ -18,6 +26,7 @@ struct RunConfig {
 
   std::string model = "unet";      // model_names
   UNet2DConfig unet;               // for unet
+  std::optional<TextConfig> text;  // for unet: it is told captions
   std::int64_t time_features = 0;  // for the tutorial's two: 0 is the tutorial's plain t
 
   // A schedule's name (diffusion/schedules/schedule.h), or "flow" for the straight path.
@@ -33,7 +42,8 @@ struct RunConfig {
 
 inline constexpr std::string_view model_names = "unet, simple, conditional";
 
-// A value that is missing, of the wrong type or out of range is an Error that names it.
+// A value that is missing, of the wrong type or out of range is an Error that names it. The
+// tokenizer is left out.
 nlohmann::json to_json(const RunConfig& config);
 RunConfig run_config_from_json(const nlohmann::json& json);
 

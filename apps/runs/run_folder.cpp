@@ -1,3 +1,4 @@
+#include <ebb/apps/exchange/tokenizer_json.h>
 #include <ebb/apps/runs/run_folder.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/tensor/io/atomic_file.h>
@@ -29,7 +30,7 @@ bool is_unfinished(const fs::path& path) {
   const std::string name = path.filename().string();
   std::error_code error;
   if (name == "checkpoints" || name == "samples") return fs::is_empty(path, error);
-  return name == "lock" || is_temporary(name);
+  return name == "lock" || name == "tokenizer.json" || name == "words.txt" || is_temporary(name);
 }
 
 bool nothing_in(const std::string& path) {
@@ -59,7 +60,10 @@ RunFolder RunFolder::open(const std::string& path) {
   check(fs::exists(file), "{}: there is no training run (no config.json); make one with ebb train",
         path);
   try {
-    return RunFolder(path, run_config_from_json(nlohmann::json::parse(read_file(file, 16 << 20))));
+    RunConfig config = run_config_from_json(nlohmann::json::parse(read_file(file, 16 << 20)));
+    if (config.text)
+      config.text->tokenizer = std::make_shared<const BpeTokenizer>(read_tokenizer(path));
+    return RunFolder(path, std::move(config));
   } catch (const nlohmann::json::exception&) {
     fail("{}: damaged: it is no JSON; bring it back from a copy", file);
   } catch (const Error& error) {
@@ -78,11 +82,13 @@ RunFolder RunFolder::create(const std::string& path, const RunConfig& config) {
   try {
     create_folders(run.file("checkpoints"));
     create_folders(run.file("samples"));
+    if (config.text) write_tokenizer(path, *config.text->tokenizer);
     // Last: a folder is a run when it has one.
     write_file(run.file("config.json"), to_json(config).dump(2) + "\n");
   } catch (...) {
     std::error_code ignored;
-    for (const char* name : {"config.json", "checkpoints", "samples"})
+    for (const char* name :
+         {"config.json", "tokenizer.json", "words.txt", "checkpoints", "samples"})
       fs::remove(run.file(name), ignored);
     if (!existed) fs::remove(path, ignored);
     throw;

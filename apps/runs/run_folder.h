@@ -1,6 +1,7 @@
 // The folder of a training run:
 //
 //   config.json      what is trained (run_config.h)
+//   tokenizer.json   and words.txt, where captions are told
 //   metrics.jsonl    one JSON object a line: step, loss, grad_norm, learning_rate, seconds, ...
 //   checkpoints/     step-00001000/, the last few (checkpoint.h)
 //   samples/         step-00001000.png

@@ -16,12 +16,22 @@
 namespace ebb::apps {
 namespace {
 
-// `count` labels in turn, from that of sample `first`.
-Tensor labels_from(const std::vector<std::int64_t>& labels, std::int64_t first, std::int64_t count,
-                   Device device) {
-  std::vector<std::int64_t> result;
-  for (std::int64_t i = first; i < first + count; ++i) result.push_back(label_of(labels, i));
-  return Tensor::from(result).to(device);
+// `count` of them in turn, from that of sample `first`.
+template <class T>
+std::vector<T> in_turn(const std::vector<T>& all, std::int64_t first, std::int64_t count) {
+  std::vector<T> result;
+  for (std::int64_t i = first; i < first + count; ++i) result.push_back(of_sample(all, i));
+  return result;
+}
+
+// The conditioning of `count` samples by these labels and prompts; of what is empty, `otherwise`.
+Conditioning conditioning_of(const Model& model, const std::vector<std::int64_t>& labels,
+                             const std::vector<std::string>& prompts, Conditioning otherwise,
+                             std::int64_t first, std::int64_t count, Device device) {
+  Conditioning result = std::move(otherwise);
+  if (!labels.empty()) result.labels = Tensor::from(in_turn(labels, first, count)).to(device);
+  if (!prompts.empty()) result.text_tokens = model.told(in_turn(prompts, first, count)).text_tokens;
+  return model.prepared(result.to(device));
 }
 
 Predictor predictor(const Model& model, const SampleRequest& request, std::int64_t first,
@@ -31,20 +41,23 @@ Predictor predictor(const Model& model, const SampleRequest& request, std::int64
     const NoGrad no_grad;
     return model(x, times_of(level, x), given).value();
   };
-  if (request.labels.empty())
-    return [conditional](const Tensor& x, const Level& level) { return conditional(x, level, {}); };
+  const Conditioning nothing =
+      model.has_null_class() ? model.null_conditioning(count, request.device) : Conditioning();
+  const Conditioning given = conditioning_of(model, request.labels, request.prompts, nothing, first,
+                                             count, request.device);
+  if (request.labels.empty() && request.prompts.empty())
+    return [conditional, given](const Tensor& x, const Level& level) {
+      return conditional(x, level, given);
+    };
   GuidanceScale scale = [w = request.guidance](const Level&) { return w; };
   if (request.guidance_interval) {
     const auto [low, high] = *request.guidance_interval;
     scale = interval_scale(scale, low, high);
   }
-  const Conditioning given = labels_from(request.labels, first, count, request.device);
   // Without a null class guidance is 1 (checked_grid), and nothing is moved away from.
-  Conditioning away = given;
-  if (!request.negative_labels.empty())
-    away = labels_from(request.negative_labels, first, count, request.device);
-  else if (model.has_null_class())
-    away = model.null_conditioning(count, request.device);
+  const Conditioning away =
+      conditioning_of(model, request.negative_labels, request.negative_prompts,
+                      model.has_null_class() ? nothing : given, first, count, request.device);
   return classifier_free(conditional, given, away, scale, {.rescale = request.guidance_rescale});
 }
 
@@ -59,10 +72,6 @@ std::int64_t parse_number(const std::string& text, const std::string& all, std::
 }
 
 }  // namespace
-
-std::int64_t label_of(const std::vector<std::int64_t>& labels, std::int64_t i) {
-  return labels[static_cast<std::size_t>(i) % labels.size()];
-}
 
 std::vector<std::int64_t> parse_classes(const std::string& text, std::int64_t classes) {
   check_usage(classes > 0, "classes '{}': this model has no classes; leave --classes out", text);
@@ -93,7 +102,8 @@ TimeGrid checked_grid(const Model& model, const Path& path, const SampleRequest&
               "{} samples in batches of {}; give 1 or more", request.count, request.batch);
   check_usage(std::isfinite(request.guidance), "guidance {}: give a finite number",
               request.guidance);
-  check_usage(request.labels.empty() || request.guidance == 1 || model.has_null_class(),
+  const bool told = !request.labels.empty() || !request.prompts.empty();
+  check_usage(!told || request.guidance == 1 || model.has_null_class(),
               "--guidance {}: this model was trained without a null class, so there is nothing to "
               "guide from; give --guidance 1",
               request.guidance);
@@ -108,7 +118,8 @@ TimeGrid checked_grid(const Model& model, const Path& path, const SampleRequest&
 BatchPlan plan_batches(const Model& model, const RunConfig& config, const SampleRequest& request) {
   checked_grid(model, make_path(config), request);
   const std::int64_t wanted = std::min(request.batch, request.count);
-  const std::int64_t runs = request.labels.empty() || request.guidance == 1 ? 1 : 2;
+  const bool told = !request.labels.empty() || !request.prompts.empty();
+  const std::int64_t runs = !told || request.guidance == 1 ? 1 : 2;
   const MemoryForecast forecast = sampling_memory(model, config, request.device);
   check_memory("drawing one image", forecast.of(runs),
                "free some, or train a smaller --preset or --size");

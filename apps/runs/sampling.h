@@ -21,7 +21,7 @@ struct SampleRequest {
   std::optional<Spacing> spacing = {};  // else the sampler's usual one
   TimeGridOptions grid = {};            // but for the spacing
   SamplerSettings settings = {};
-  double guidance = 1;  // 1: the classes as they are; 0: none
+  double guidance = 1;  // 1: the classes or prompts as they are; 0: none
   double guidance_rescale = 0;
   // sigma / alpha, low to high, where samples are guided.
   std::optional<std::pair<double, double>> guidance_interval = {};
@@ -31,7 +31,10 @@ struct SampleRequest {
   std::uint64_t seed = 0;
   std::int64_t count = 1;
   std::vector<std::int64_t> labels = {};  // sample i has labels[i mod size]; empty: no class
-  std::int64_t first_index = 0;           // the index of the first sample
+  // Sample i is told prompts[i mod size], and moves away from negative_prompts[i mod size]; empty:
+  // no text.
+  std::vector<std::string> prompts = {}, negative_prompts = {};
+  std::int64_t first_index = 0;  // the index of the first sample
   std::int64_t batch = 64;
   Device device = Device::cpu;  // the model's
   Drawing drawing = {};
@@ -62,8 +65,11 @@ void draw_each(const Model& model, const RunConfig& config, const SampleRequest&
 Tensor draw_samples(const Model& model, const RunConfig& config, const SampleRequest& request,
                     const SamplingObserver& observer = {});
 
-// The class of sample i where `labels` are given in turn.
-std::int64_t label_of(const std::vector<std::int64_t>& labels, std::int64_t i);
+// That of sample i where `all` (classes, prompts) are given in turn.
+template <class T>
+const T& of_sample(const std::vector<T>& all, std::int64_t i) {
+  return all[static_cast<std::size_t>(i) % all.size()];
+}
 
 // "0-9", "3,5,7-8", "all": class numbers in order. An Error unless all lie in [0, classes).
 std::vector<std::int64_t> parse_classes(const std::string& text, std::int64_t classes);

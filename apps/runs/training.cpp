@@ -30,8 +30,7 @@ class Training {
         watch_(seconds),
         log_(run, seconds),
         order_(data.size(), run.config().batch, run.config().training.seed),
-        batches_([this](std::int64_t step) { return data_.batch(order_.indices(step)); },
-                 plan.device),
+        batches_([this](std::int64_t step) { return batch(order_.indices(step)); }, plan.device),
         saved_(trainer.steps() > 0 ? trainer.steps() : -1),
         kept_(times_kept()) {}
 
@@ -54,6 +53,13 @@ class Training {
   }
 
  private:
+  // By the loader's thread.
+  Batch batch(const std::vector<std::int64_t>& indices) const {
+    Batch batch = data_.batch(indices);
+    if (run_.config().text)
+      batch.conditioning.text_tokens = model_.told(data_.captions(indices)).text_tokens;
+    return batch;
+  }
   // The share of the plan that is done; training ends at 1.
   double done() const {
     double share = 0;
@@ -157,6 +163,11 @@ class Training {
         request.labels = parse_classes("all", model_.num_classes());
         request.labels.resize(std::min<std::size_t>(request.labels.size(), 10));
         if (model_.has_null_class()) request.guidance = 2;
+      }
+      if (run_.config().text) {
+        for (std::int64_t i = 0; i < std::min<std::int64_t>(10, data_.size()); ++i)
+          request.prompts.push_back(data_.caption(i));
+        request.guidance = 2;
       }
       const Tensor images = draw_samples(model_, run_.config(), request, [](const SamplingView&) {
         if (interrupted()) throw Cancelled();

@@ -6,6 +6,10 @@ Conditioning Model::understood(const Conditioning& all) const {
   return num_classes() > 0 ? Conditioning(all.labels) : Conditioning();
 }
 
+Conditioning Model::told(const std::vector<std::string>&) const {
+  fail("a caption was given to a network that was trained without captions; leave it out");
+}
+
 Conditioning Model::null_conditioning(std::int64_t count, Device device) const {
   check(has_null_class(), "null conditioning: this network has {} classes and no null class",
         num_classes());

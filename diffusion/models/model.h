@@ -8,6 +8,9 @@
 #include <ebb/nn/conditioning.h>
 #include <ebb/nn/module.h>
 
+#include <string>
+#include <vector>
+
 namespace ebb {
 
 // What is drawn from a network: images of its data, or latents.
@@ -36,8 +39,8 @@ class Model {
   virtual void visit(Visitor& visitor) = 0;
 
   virtual std::int64_t num_classes() const { return 0; }
-  // A model with classes may lack the null class, if it was trained without: labels must be given
-  // then, and there is nothing to guide from.
+  // Whether it can be told nothing. A model with classes may lack the null class, if it was trained
+  // without: labels must be given then, and there is nothing to guide from.
   virtual bool has_null_class() const { return num_classes() > 0; }
 
   // The part of `all` that it can be told: by default labels, where it has classes.
@@ -45,6 +48,12 @@ class Model {
   // Nothing, as it is told for `count` samples: by default the null class. What to guide from, and
   // what dropout puts in the place of a condition. An Error if the model never learned it.
   virtual Conditioning null_conditioning(std::int64_t count, Device device = Device::cpu) const;
+
+  // The conditioning of captions, one a sample; an Error if this network knows no text.
+  virtual Conditioning told(const std::vector<std::string>& captions) const;
+  // `given` with all that does not hang on x and t worked out, to be used for many steps; not while
+  // the network is trained.
+  virtual Conditioning prepared(const Conditioning& given) const { return given; }
 
   // The labels that are given, else the null class for each.
   Tensor labels_or_null(const Conditioning& given, std::int64_t count, Device device) const;

@@ -2,6 +2,7 @@
 #include <ebb/apps/commands/device_flag.h>
 #include <ebb/apps/commands/sampler_flags.h>
 #include <ebb/apps/evaluation/evaluation.h>
+#include <ebb/apps/evaluation/scene_evaluation.h>
 #include <ebb/apps/evaluation/sweep.h>
 #include <ebb/apps/images/grid.h>
 #include <ebb/apps/runs/run_folder.h>
@@ -117,7 +118,6 @@ void evaluate(EvaluateOptions& options) {
   check_usage(options.out.ends_with(".json"), "--out {}: give a name that ends in .json",
               options.out);
 
-  const Evaluation evaluation(run.config(), options.classifier, request.count, request.seed);
   Json json{{"run", run.path()},
             {"weights", options.weights},
             {"count", request.count},
@@ -128,6 +128,15 @@ void evaluate(EvaluateOptions& options) {
             {"checkpoint", options.checkpoint},
             {"minutes", run.seconds_at(options.checkpoint) / 60}};
   if (request.spacing) json["spacing"] = name_of(*request.spacing);  // else the samplers' usual
+  if (config.text && config.data.data == "scenes") {
+    catch_interrupts();
+    const std::unique_ptr<Model> model =
+        run.load_model(weights_of(options), options.checkpoint, request.device);
+    evaluate_scenes({options.sweep.over, options.sweep.values}, *model, config, request,
+                    std::move(json), options.out);
+    return;
+  }
+  const Evaluation evaluation(run.config(), options.classifier, request.count, request.seed);
   if (evaluation.classifier_accuracy()) {
     json["judge"] = {{"file", evaluation.classifier_file()},
                      {"test_accuracy", *evaluation.classifier_accuracy()}};

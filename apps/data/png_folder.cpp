@@ -1,3 +1,4 @@
+#include <ebb/apps/data/caption_files.h>
 #include <ebb/apps/data/png_folder.h>
 
 #include <algorithm>
@@ -71,7 +72,7 @@ PngFolder::Contents PngFolder::scan(const DatasetOptions& options, Split split) 
   Contents contents;
   const auto add = [&](const std::vector<std::string>& files, std::int64_t label) {
     for (const std::string& path : split_by_folder ? files : of_split(files, split))
-      contents.files.push_back({path, label});
+      contents.files.push_back({path, label, ""});
   };
   if (classes.empty()) {
     std::vector<std::string> files;
@@ -94,6 +95,13 @@ PngFolder::Contents PngFolder::scan(const DatasetOptions& options, Split split) 
         split == Split::train ? "training" : "tests");
 
   DatasetInfo& info = contents.info;
+  std::vector<std::string> paths;
+  for (const File& file : contents.files) paths.push_back(file.path);
+  std::vector<std::string> captions = read_captions(folder.string(), paths);
+  for (std::size_t i = 0; i < captions.size(); ++i) {
+    info.captions = info.captions || !captions[i].empty();
+    contents.files[i].caption = std::move(captions[i]);
+  }
   info.channels = 1;
   for (const File& file : contents.files) {
     const Image image = read_png_size(file.path);
@@ -120,6 +128,11 @@ PngFolder::PngFolder(const DatasetOptions& options, Contents contents)
       files_(std::move(contents.files)),
       cache_(files_.size()) {
   options_.channels = info().channels;
+}
+
+std::string PngFolder::caption(std::int64_t index) const {
+  check(info().captions, "{}: its pictures have no captions", options_.data);
+  return files_.at(static_cast<std::size_t>(index)).caption;
 }
 
 void PngFolder::read(std::int64_t index, std::uint8_t* pixels) const {

@@ -4,6 +4,8 @@
 //
 // If the folder holds exactly two subfolders, train and test, these are the splits. Else every
 // tenth file of a class, in alphabetical order, is the test split, and so is not trained on.
+//
+// Captions are read where pictures have them (caption_files.h).
 #pragma once
 
 #include <ebb/apps/data/dataset.h>
@@ -17,11 +19,13 @@ class PngFolder final : public Dataset {
   // any file has colour.
   PngFolder(const DatasetOptions& options, Split split);
   std::int64_t size() const override { return static_cast<std::int64_t>(files_.size()); }
+  std::string caption(std::int64_t index) const override;
 
  private:
   struct File {
     std::string path;
     std::int64_t label;
+    std::string caption = {};
   };
   struct Contents {
     DatasetInfo info;

@@ -58,6 +58,7 @@ const std::vector<std::string> rooms{
     "apps/plots",
     "apps/exchange",
     "apps/runs",
+    "apps/training",
     "apps/evaluation",
     "apps/tutorial",
     "apps/bench",

@@ -119,14 +119,20 @@ Editing::Editing(const EditOptions& options, SampleRequest& request, const RunCo
     check_usage(options.interpolate >= 2, "--interpolate {}: give 2 or more images a row",
                 options.interpolate);
     columns_ = options.interpolate;
-    // All of a row have the class of the row.
+    // All of a row have the class or the prompt of the row.
     std::vector<std::int64_t> labels;
-    for (std::int64_t i = 0; i < request.count && !request.labels.empty(); ++i)
-      labels.push_back(of_sample(request.labels, i / columns_));
+    std::vector<std::string> prompts;
+    for (std::int64_t i = 0; i < request.count; ++i) {
+      if (!request.labels.empty()) labels.push_back(of_sample(request.labels, i / columns_));
+      if (!request.prompts.empty()) prompts.push_back(of_sample(request.prompts, i / columns_));
+    }
     request.labels = labels;
+    request.prompts = prompts;
     request.drawing = interpolation(request, columns_);
     return;
   }
+  check_usage(!config.latent,
+              "--from: this model works on latents, which are not edited; use one of pixels");
   check_usage(options.resample >= 1, "--resample {}: give 1 or more", options.resample);
   check_usage(!image || (options.strength > 0 && options.strength <= 1),
               "--strength {}: give more than 0 and at most 1", options.strength);

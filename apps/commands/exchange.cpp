@@ -76,6 +76,10 @@ void export_model(const ExportOptions& options) {
   check(run.config().model == "unet",
         "{}: its model is the tutorial's {}; diffusers has only that of --model unet", options.run,
         run.config().model);
+  check(!run.config().text && !run.config().latent,
+        "{}: a network of captions or latents is more than one of diffusers' folders; export knows "
+        "plain U-Nets alone",
+        options.run);
   check(!fs::exists(options.out), "{}: it is there already; choose another --out", options.out);
   const auto weights = options.weights == "raw" ? RunFolder::Weights::raw : RunFolder::Weights::ema;
   DiffusersModel model{nullptr, run.config().image.height, run.config().image.width};

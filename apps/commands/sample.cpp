@@ -3,10 +3,10 @@
 #include <ebb/apps/commands/edit_flags.h>
 #include <ebb/apps/commands/sampler_flags.h>
 #include <ebb/apps/images/grid.h>
-#include <ebb/apps/runs/captions.h>
 #include <ebb/apps/runs/run_folder.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/apps/system/progress.h>
+#include <ebb/apps/training/captions.h>
 #include <ebb/tensor/io/npy.h>
 #include <ebb/tensor/ops/layout.h>
 
@@ -29,13 +29,14 @@ constexpr std::int64_t trajectory_rows = 10, trajectory_columns = 12;
 // x_t at about `trajectory_columns` moments of the first samples: a row a sample.
 class Trajectory {
  public:
+  explicit Trajectory(const RunConfig& config) : config_(config) {}
   void see(const SamplingView& view) {
     const std::int64_t every =
         std::max<std::int64_t>(1, view.step.steps / (trajectory_columns - 1));
     const bool last = view.step.step + 1 == view.step.steps;
     if (view.first != 0 || (view.step.step % every != 0 && !last)) return;
     const std::int64_t rows = std::min(view.step.x.size(0), trajectory_rows);
-    moments_.push_back(slice(view.step.x, 0, 0, rows).to(Device::cpu));
+    moments_.push_back(pictures_of(config_, slice(view.step.x, 0, 0, rows).to(Device::cpu)));
   }
   void write(const std::string& path) const {
     // (moments, rows, ...) to (rows, moments, ...).
@@ -45,6 +46,7 @@ class Trajectory {
   }
 
  private:
+  const RunConfig& config_;
   std::vector<Tensor> moments_;
 };
 
@@ -117,7 +119,7 @@ void sample(SampleOptions& options) {
                         plan.wanted_bytes / 1e9);
   note(said);
   catch_interrupts();
-  Trajectory trajectory;
+  Trajectory trajectory(config);
   {
     Progress progress("sample", "images");
     const auto observe = [&](const SamplingView& view) {

@@ -1,11 +1,9 @@
 #include <ebb/apps/commands/commands.h>
 #include <ebb/apps/commands/device_flag.h>
-#include <ebb/apps/runs/captions.h>
-#include <ebb/apps/runs/memory_forecast.h>
-#include <ebb/apps/runs/run_folder.h>
-#include <ebb/apps/runs/training.h>
+#include <ebb/apps/data/latents.h>
 #include <ebb/apps/system/console.h>
-#include <ebb/apps/system/memory.h>
+#include <ebb/apps/training/captions.h>
+#include <ebb/apps/training/setup.h>
 
 #include <memory>
 #include <optional>
@@ -18,7 +16,9 @@ struct TrainOptions {
   std::string shift = "1";
   std::string preset = "small", prediction = "v", loss_weight = "simple", condition = "auto";
   std::vector<std::int64_t> widths;  // none: the preset's
-  std::string out;
+  std::string out, latent;
+  Tensor latents;  // of the data set, not scaled, where --latent is
+  std::int64_t latent_channels = 4;
   bool resume = false;
   std::optional<double> learning_rate;
   TrainingPlan plan;
@@ -37,7 +37,8 @@ LossWeight usual_weight(const std::string& name) {
 std::string condition_of(const TrainOptions& options, const Dataset& data) {
   const bool classes = data.classes() > 0, captions = data.info().captions;
   std::string condition = options.condition;
-  if (condition == "auto") condition = classes ? "class" : captions ? "text" : "none";
+  const bool unet = options.config.model == "unet";
+  if (condition == "auto") condition = classes ? "class" : captions && unet ? "text" : "none";
   check_usage(
       condition != "text" || captions,
       "--condition text: {} has no captions; put a .txt file of its name beside each picture, "
@@ -48,6 +49,44 @@ std::string condition_of(const TrainOptions& options, const Dataset& data) {
   check_usage(condition != "text" || options.config.model == "unet",
               "--condition text: model {} knows no text; use --model unet", options.config.model);
   return condition;
+}
+
+// The networks of the run, of the preset.
+void settle_unet(TrainOptions& options, std::int64_t channels) {
+  RunConfig& config = options.config;
+  config.unet = unet2d_preset(options.preset, channels,
+                              static_cast<std::int64_t>(config.image.class_names.size()),
+                              config.text ? config.text->encoder.hidden_size : 0);
+  if (config.latent) {  // small already
+    config.unet.patch_size = 1;
+    config.unet.in_channels = config.unet.out_channels = channels;
+  }
+}
+
+// The autoencoder of the run at --latent, with the scale of this data set's latents.
+void settle_latents(TrainOptions& options, const Dataset& data) {
+  RunConfig& config = options.config;
+  check_usage(config.model == "unet", "--latent: model {} works on pixels; use --model unet",
+              config.model);
+  check_usage(!config.objective.flip,
+              "--flip: latents are computed once; leave it out, or train the autoencoder with it");
+  const RunFolder run = RunFolder::open(options.latent);
+  std::shared_ptr<AutoencoderKL> autoencoder = run.load_autoencoder();
+  const std::int64_t channels = autoencoder->config().in_channels, factor = autoencoder->factor();
+  const DatasetInfo& image = config.image;
+  check_usage(image.channels == channels,
+              "--latent {}: its images have {} channels, those of {} {}; give --channels {}",
+              options.latent, channels, config.data.data, image.channels, channels);
+  check_usage(image.height % factor == 0 && image.width % factor == 0,
+              "--latent {}: {} x {} pixels are no multiple of {}; resize them with --size",
+              options.latent, image.height, image.width, factor);
+  catch_interrupts();
+  options.latents = latents_of(data, *autoencoder, "");
+  measure_scale(*autoencoder, options.latents);
+  note(fmt::format("latents of {} x {} x {}; standard deviation {:.4g}, mean {:.4g}",
+                   options.latents.size(1), options.latents.size(2), options.latents.size(3),
+                   1 / autoencoder->config().scaling_factor, autoencoder->config().shift_factor));
+  config.latent = LatentConfig{autoencoder, content_hash(*autoencoder)};
 }
 
 // What is text, or hangs on the data, into the configuration.
@@ -61,54 +100,32 @@ void settle(TrainOptions& options) {
   const std::string condition = condition_of(options, *data);
   if (condition != "class") config.image.class_names.clear();
   if (condition == "text") config.text = text_config_for(*data, options.preset);
-  if (config.model == "unet") {
-    config.unet = unet2d_preset(options.preset, config.image.channels,
-                                static_cast<std::int64_t>(config.image.class_names.size()),
-                                config.text ? config.text->encoder.hidden_size : 0);
-    std::vector<std::int64_t>& widths = config.unet.block_out_channels;
-    check_usage(options.widths.empty() || options.widths.size() == widths.size(),
+  if (!options.latent.empty()) settle_latents(options, *data);
+  if (config.model == "unet")
+    settle_unet(options, config.latent ? options.latents.size(3) : config.image.channels);
+  if (config.model == "autoencoder") {
+    config.autoencoder = autoencoder_preset(options.preset, config.image.channels);
+    config.autoencoder.latent_channels = options.latent_channels;
+    config.reconstruction.flip = config.objective.flip;
+  }
+  if (!options.widths.empty()) {
+    std::vector<std::int64_t>& widths = config.model == "autoencoder"
+                                            ? config.autoencoder.block_out_channels
+                                            : config.unet.block_out_channels;
+    check_usage(config.model == "autoencoder" || options.widths.size() == widths.size(),
                 "--widths: {} of them; preset {} has {} levels", options.widths.size(),
                 options.preset, widths.size());
-    if (!options.widths.empty()) widths = options.widths;
+    widths = options.widths;
   }
   config.shift = parse_shift(options.shift, config);
 }
 
-// The model and everything of its training, made and so checked before a run is.
-struct Setup {
-  std::unique_ptr<Dataset> data;
-  std::unique_ptr<Model> model;
-  std::unique_ptr<Trainer> trainer;
-  double memory = 0;  // bytes, of a step
-};
-
-// Bytes of a step; an Error where that is more than there are.
-double check_step_memory(const RunConfig& config) {
-  const MemoryForecast forecast = training_memory(config);
-  const auto part = [&](std::int64_t accumulation) {
-    return (config.batch + accumulation - 1) / accumulation;
-  };
-  const double bytes = forecast.of(part(config.training.accumulation));
-  const double limit = memory_limit();
-  std::int64_t fits = config.training.accumulation;
-  while (fits < config.batch && forecast.of(part(fits)) > limit) ++fits;
-  check_memory(fmt::format("a step of {} images", config.batch), bytes,
-               forecast.of(part(fits)) <= limit
-                   ? fmt::format("give --accumulation {} or a smaller --batch", fits)
-                   : "give a smaller --size, --preset or --widths");
-  return bytes;
-}
-
-Setup set_up(const RunConfig& config, Device device) {
-  Setup setup{open_dataset(config.data, Split::train), make_model(config, device), nullptr, 0};
-  check_usage(config.training.accumulation <= config.batch,
-              "--accumulation {}: a batch of {} cannot be cut into so many parts; lower it",
-              config.training.accumulation, config.batch);
-  setup.trainer = std::make_unique<Trainer>(
-      named_parameters(*setup.model),
-      diffusion_objective(*setup.model, make_path(config), config.objective), config.training);
-  setup.memory = check_step_memory(config);
-  return setup;
+// Of a run that is resumed; computed again where the file is lost.
+Tensor kept_latents(const RunFolder& run) {
+  const RunConfig& config = run.config();
+  if (!config.latent) return {};
+  const std::unique_ptr<Dataset> data = open_dataset(config.data, Split::train);
+  return latents_of(*data, *config.latent->autoencoder, run.file("latents.safetensors"));
 }
 
 std::string told_in_words(const RunConfig& config) {
@@ -122,7 +139,7 @@ void train(TrainOptions& options) {
               "--data: name what to train on: {} or a folder of PNG files", dataset_names);
   TrainingPlan& plan = options.plan;
   if (plan.steps == 0 && plan.minutes == 0) plan.steps = default_steps;
-  Setup setup;
+  std::unique_ptr<TrainingSetup> setup;
   std::optional<RunFolder> run;
   if (options.resume) {
     run = RunFolder::open(options.out);
@@ -131,25 +148,26 @@ void train(TrainOptions& options) {
                 run->path());
   } else {
     settle(options);
-    setup = set_up(options.config, plan.device);
+    setup = set_up(options.config, plan, options.latents);
     run = RunFolder::create(options.out, options.config);
   }
   const RunLock lock = run->lock();
+  if (options.latents.defined())
+    write_latents(run->file("latents.safetensors"), options.latents, run->config().latent->hash);
   double seconds = 0;
   if (options.resume) {
     if (options.learning_rate) run->lower_learning_rate(*options.learning_rate);
-    setup = set_up(run->config(), plan.device);
-    seconds = run->load_checkpoint(*setup.trainer);
-    run->trim_metrics(setup.trainer->steps());
+    setup = set_up(run->config(), plan, kept_latents(*run));
+    seconds = run->load_checkpoint(*setup->trainer);
+    run->trim_metrics(setup->trainer->steps());
   }
   const RunConfig& config = run->config();
-  note(
-      fmt::format("{} images of {} x {} x {}, {}; {} with {} parameters; at most about "
-                  "{:.2f} GB of memory; into {}",
-                  setup.data->size(), config.image.height, config.image.width,
-                  config.image.channels, told_in_words(config), config.model,
-                  parameter_count(*setup.model), setup.memory / 1e9, run->path()));
-  train_run(*run, plan, *setup.data, *setup.model, *setup.trainer, seconds);
+  note(fmt::format(
+      "{} images of {} x {} x {}, {}; {} with {} parameters; at most about "
+      "{:.2f} GB of memory; into {}",
+      setup->data->size(), config.image.height, config.image.width, config.image.channels,
+      told_in_words(config), config.model, setup->parameters(), setup->memory / 1e9, run->path()));
+  train_run(*run, plan, setup->task, *setup->trainer, seconds);
 }
 
 void add_options(CLI::App& command, TrainOptions& o) {
@@ -205,8 +223,16 @@ void add_options(CLI::App& command, TrainOptions& o) {
       ->check(CLI::ExistingDirectory);
   add("--size", c.data.size, "Resize images to so many pixels a side")->check(CLI::Range(1, 1024));
   add("--channels", c.data.channels, "1: gray, 3: RGB")->check(CLI::IsMember({1, 3}));
-  add("--model", c.model, "unet, or the tutorial's: simple, conditional")
-      ->check(CLI::IsMember({"unet", "simple", "conditional"}));
+  add("--model", c.model,
+      "unet, autoencoder (whose latents --latent learns), or the tutorial's: simple, conditional")
+      ->check(CLI::IsMember({"unet", "autoencoder", "simple", "conditional"}));
+  add("--latent", o.latent,
+      "Run of an autoencoder: the unet learns its latents instead of pixels (computed once)");
+  add("--latent-channels", o.latent_channels, "autoencoder: channels of its latents")
+      ->check(CLI::Range(1, 1024));
+  add("--kl-weight", c.reconstruction.kl_weight,
+      "autoencoder: how much its latents' divergence from N(0, 1) counts")
+      ->check(CLI::Range(0.0, 1e6));
   add("--preset", o.preset, "Size of the unet: tiny, small, medium, large")
       ->check(CLI::IsMember({"tiny", "small", "medium", "large"}));
   add("--widths", o.widths, "Channels of the unet's levels instead of the preset's: 48,96")

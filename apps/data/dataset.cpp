@@ -14,17 +14,22 @@ Batch Dataset::batch(const std::vector<std::int64_t>& indices) const {
   Batch result{Tensor::empty({count, info_.height, info_.width, info_.channels}), {}};
   std::vector<std::uint8_t> bytes(
       static_cast<std::size_t>(info_.height * info_.width * info_.channels));
-  std::vector<std::int64_t> labels;
   float* to = result.images.mutable_data<float>();
   for (const std::int64_t index : indices) {
     check(index >= 0 && index < size(), "data set: image {} asked for, there are {}", index,
           size());
     read(index, bytes.data());
     for (const std::uint8_t byte : bytes) *to++ = to_float(byte);
-    if (classes() > 0) labels.push_back(label(index));
   }
-  if (classes() > 0) result.conditioning.labels = Tensor::from(labels);
+  result.conditioning = conditioning(indices);
   return result;
+}
+
+Conditioning Dataset::conditioning(const std::vector<std::int64_t>& indices) const {
+  if (classes() == 0) return {};
+  std::vector<std::int64_t> labels;
+  for (const std::int64_t index : indices) labels.push_back(label(index));
+  return Tensor::from(labels);
 }
 
 std::string Dataset::caption(std::int64_t) const {

@@ -34,6 +34,8 @@ class Dataset {
   // Images (N, H, W, C) float32 in [-1, 1] and what is known of them: labels, where there are
   // classes. An index outside [0, size()) and an image that cannot be read are an Error.
   Batch batch(const std::vector<std::int64_t>& indices) const;
+  // What is known of them alone.
+  Conditioning conditioning(const std::vector<std::int64_t>& indices) const;
   // What image `index` shows, in words; an Error without captions.
   virtual std::string caption(std::int64_t index) const;
   std::vector<std::string> captions(const std::vector<std::int64_t>& indices) const;

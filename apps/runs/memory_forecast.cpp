@@ -21,7 +21,11 @@ Tensor small_images(const RunConfig& config, const SampleSpec& sample, std::int6
                     Device device) {
   if (sample.height * sample.width <= most_pixels)
     return Tensor::zeros(sample.shape(count), DType::float32, device);
-  const std::int64_t factor = config.model == "unet" ? side_multiple(config.unet) : least_side;
+  const std::int64_t factor = config.model == "unet" ? side_multiple(config.unet)
+                              : config.model == "autoencoder"
+                                  ? std::int64_t{1}
+                                        << (config.autoencoder.block_out_channels.size() - 1)
+                                  : least_side;
   const std::int64_t side = (least_side + factor - 1) / factor * factor;
   return Tensor::zeros({count, side, side, sample.channels}, DType::float32, device);
 }
@@ -58,14 +62,28 @@ MemoryForecast measure(const RunConfig& config, const SampleSpec& sample, Device
 
 MemoryForecast training_memory(const RunConfig& config) {
   const double held = resident_memory();
-  const std::unique_ptr<Model> model = make_model(config);
-  const LossFunction loss = diffusion_objective(*model, make_path(config), config.objective);
-  const std::vector<NamedParameter> parameters = named_parameters(*model);
-  MemoryForecast forecast = measure(config, model->sample, Device::cpu, [&](const Tensor& images) {
-    loss({images, any_conditioning(*model, images)}, {.batch_size = images.size(0)}).backward();
+  std::unique_ptr<Model> model;
+  std::unique_ptr<AutoencoderKL> autoencoder;
+  SampleSpec sample{config.image.height, config.image.width, config.image.channels};
+  LossFunction loss;
+  std::vector<NamedParameter> parameters;
+  if (config.model == "autoencoder") {
+    autoencoder = make_autoencoder(config);
+    loss = autoencoder_objective(*autoencoder, config.reconstruction);
+    parameters = named_parameters(*autoencoder);
+  } else {
+    model = make_model(config);
+    sample = model->sample;
+    loss = diffusion_objective(*model, make_path(config), config.objective);
+    parameters = named_parameters(*model);
+  }
+  MemoryForecast forecast = measure(config, sample, Device::cpu, [&](const Tensor& images) {
+    loss({images, model ? any_conditioning(*model, images) : Conditioning()},
+         {.batch_size = images.size(0)})
+        .backward();
     for (const NamedParameter& p : parameters) Variable(p.variable).zero_grad();
   });
-  const double batch = 4.0 * static_cast<double>(model->sample.shape(config.batch).numel());
+  const double batch = 4.0 * static_cast<double>(sample.shape(config.batch).numel());
   forecast.fixed += held + bytes_of_thread * thread_count() +
                     batch * static_cast<double>(BatchLoader::usual_ahead);
   return forecast;

@@ -1,3 +1,4 @@
+#include <ebb/apps/exchange/autoencoder_json.h>
 #include <ebb/apps/exchange/clip_text_json.h>
 #include <ebb/apps/exchange/unet2d_json.h>
 #include <ebb/apps/runs/run_config.h>
@@ -113,8 +114,11 @@ Json to_json(const RunConfig& config) {
   Json model{{"name", config.model}};
   if (config.model == "unet")
     model["unet"] = unet2d_config_to_json(config.unet);
+  else if (config.model == "autoencoder")
+    model["autoencoder"] = autoencoder_config_to_json(config.autoencoder);
   else
     model["time_features"] = config.time_features;
+  if (config.latent) model["latent"] = {{"autoencoder", config.latent->hash}};
   if (config.text) model["text"] = clip_text_config_to_json(config.text->encoder);
   const DatasetOptions& data = config.data;
   const DatasetInfo& image = config.image;
@@ -137,6 +141,8 @@ Json to_json(const RunConfig& config) {
           {"shift", config.shift},
           {"objective", to_json(config.objective)},
           {"loss_weight", to_json(config.objective.weight)},
+          {"reconstruction",
+           {{"kl_weight", config.reconstruction.kl_weight}, {"flip", config.reconstruction.flip}}},
           {"training", to_json(config.training)},
           {"batch", config.batch}};
 }
@@ -150,10 +156,19 @@ RunConfig run_config_from_json(const Json& json) {
   config.model = model.text("name");
   if (config.model == "unet")
     config.unet = unet2d_config_from_json(json["model"].value("unet", Json()));
+  else if (config.model == "autoencoder")
+    config.autoencoder =
+        autoencoder_config_from_json(json["model"].value("autoencoder", Json::object()));
   else
     config.time_features = model.integer("time_features", 0, 65536);
   if (config.model == "unet" && model.has("text"))
     config.text = TextConfig{clip_text_config_from_json(json["model"]["text"]), nullptr};
+  if (config.model == "unet" && model.has("latent"))
+    config.latent = LatentConfig{nullptr, model.object("latent").text("autoencoder")};
+  if (j.has("reconstruction")) {
+    const JsonReader r = j.object("reconstruction");
+    config.reconstruction = {r.number("kl_weight", 0, large), r.flag("flip")};
+  }
   config.schedule = j.text("schedule");
   const std::vector<std::string> schedules = usable_schedules();
   check(std::find(schedules.begin(), schedules.end(), config.schedule) != schedules.end(),
@@ -177,9 +192,10 @@ std::unique_ptr<Model> make_on_host(const RunConfig& config) {
     // Weights, their gradients, average and the optimizer's two: five of each.
     check_memory("the model", 5 * 4 * parameter_bound(config.unet));
     const std::int64_t factor = side_multiple(config.unet);
-    check_usage(config.image.height % factor == 0 && config.image.width % factor == 0,
+    const std::int64_t sides = factor * (config.latent ? config.latent->autoencoder->factor() : 1);
+    check_usage(config.image.height % sides == 0 && config.image.width % sides == 0,
                 "unet: {} x {} pixels are no multiple of {}; resize them with --size",
-                config.image.height, config.image.width, factor);
+                config.image.height, config.image.width, sides);
     if (config.text)
       return std::make_unique<TextToImage>(config.text->tokenizer, config.text->encoder,
                                            config.unet, generator);
@@ -189,6 +205,9 @@ std::unique_ptr<Model> make_on_host(const RunConfig& config) {
   }
   const TutorialUNetOptions options{config.image.channels, config.time_features, {}};
   if (config.model == "simple") return std::make_unique<SimpleUNet>(options, generator);
+  check_usage(
+      config.model != "autoencoder",
+      "an autoencoder draws nothing by itself; train a model behind it: ebb train --latent");
   check_usage(config.model == "conditional", "no model '{}'; give one of {}", config.model,
               model_names);
   check_usage(classes > 0, "conditional: the data set has no classes; use --model simple");
@@ -202,6 +221,27 @@ std::unique_ptr<Model> make_model(const RunConfig& config, Device device) {
   model->sample = {.height = config.image.height,
                    .width = config.image.width,
                    .channels = config.image.channels};
+  if (config.latent) {
+    const AutoencoderKL& autoencoder = *config.latent->autoencoder;
+    model->sample = {.height = config.image.height / autoencoder.factor(),
+                     .width = config.image.width / autoencoder.factor(),
+                     .channels = autoencoder.config().latent_channels,
+                     .clip = {Clip::Kind::none}};
+  }
+  move_to(*model, device);
+  return model;
+}
+
+std::unique_ptr<AutoencoderKL> make_autoencoder(const RunConfig& config, Device device) {
+  check_usage(config.model == "autoencoder",
+              "model {} is no autoencoder; name a run of ebb train --model autoencoder",
+              config.model);
+  PhiloxGenerator generator(config.training.seed);
+  auto model = std::make_unique<AutoencoderKL>(config.autoencoder, generator);
+  const std::int64_t factor = model->factor();
+  check_usage(config.image.height % factor == 0 && config.image.width % factor == 0,
+              "autoencoder: {} x {} pixels are no multiple of {}; resize them with --size",
+              config.image.height, config.image.width, factor);
   move_to(*model, device);
   return model;
 }
@@ -214,7 +254,8 @@ std::vector<std::string> usable_schedules() {
 
 double parse_shift(const std::string& text, const RunConfig& config) {
   if (text == "dynamic") {
-    const std::int64_t patch = config.model == "unet" ? config.unet.patch_size : 1;
+    std::int64_t patch = config.model == "unet" ? config.unet.patch_size : 1;
+    if (config.latent) patch *= config.latent->autoencoder->factor();
     return dynamic_shift((config.image.height / patch) * (config.image.width / patch));
   }
   double shift = 0;

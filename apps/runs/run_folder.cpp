@@ -1,3 +1,5 @@
+#include <ebb/apps/data/latents.h>
+#include <ebb/apps/exchange/autoencoder_json.h>
 #include <ebb/apps/exchange/tokenizer_json.h>
 #include <ebb/apps/runs/run_folder.h>
 #include <ebb/apps/system/console.h>
@@ -30,7 +32,8 @@ bool is_unfinished(const fs::path& path) {
   const std::string name = path.filename().string();
   std::error_code error;
   if (name == "checkpoints" || name == "samples") return fs::is_empty(path, error);
-  return name == "lock" || name == "tokenizer.json" || name == "words.txt" || is_temporary(name);
+  return name == "lock" || name == "autoencoder" || name == "tokenizer.json" ||
+         name == "words.txt" || is_temporary(name);
 }
 
 bool nothing_in(const std::string& path) {
@@ -45,6 +48,18 @@ std::string free_name(const std::string& path) {
   std::string name = path;
   for (int i = 2; fs::exists(name); ++i) name = fmt::format("{}-{}", path, i);
   return name;
+}
+
+// That of a run on latents; an Error if it is another than the run was trained behind.
+std::shared_ptr<AutoencoderKL> read_autoencoder(const std::string& run, const std::string& hash) {
+  const std::string folder = run + "/autoencoder";
+  std::shared_ptr<AutoencoderKL> autoencoder = read_diffusers_autoencoder(folder);
+  const std::string found = content_hash(*autoencoder);
+  check(
+      found == hash,
+      "{}: its content is {}, the run was trained behind {}; give back the one that belongs there",
+      folder, found, hash);
+  return autoencoder;
 }
 
 void remove_temporaries(const std::string& folder) {
@@ -63,6 +78,7 @@ RunFolder RunFolder::open(const std::string& path) {
     RunConfig config = run_config_from_json(nlohmann::json::parse(read_file(file, 16 << 20)));
     if (config.text)
       config.text->tokenizer = std::make_shared<const BpeTokenizer>(read_tokenizer(path));
+    if (config.latent) config.latent->autoencoder = read_autoencoder(path, config.latent->hash);
     return RunFolder(path, std::move(config));
   } catch (const nlohmann::json::exception&) {
     fail("{}: damaged: it is no JSON; bring it back from a copy", file);
@@ -83,6 +99,9 @@ RunFolder RunFolder::create(const std::string& path, const RunConfig& config) {
     create_folders(run.file("checkpoints"));
     create_folders(run.file("samples"));
     if (config.text) write_tokenizer(path, *config.text->tokenizer);
+    if (config.latent)
+      write_diffusers_autoencoder(*config.latent->autoencoder, config.image.height,
+                                  run.file("autoencoder"));
     // Last: a folder is a run when it has one.
     write_file(run.file("config.json"), to_json(config).dump(2) + "\n");
   } catch (...) {
@@ -90,6 +109,7 @@ RunFolder RunFolder::create(const std::string& path, const RunConfig& config) {
     for (const char* name :
          {"config.json", "tokenizer.json", "words.txt", "checkpoints", "samples"})
       fs::remove(run.file(name), ignored);
+    fs::remove_all(run.file("autoencoder"), ignored);
     if (!existed) fs::remove(path, ignored);
     throw;
   }
@@ -192,21 +212,33 @@ double RunFolder::load_checkpoint(Trainer& trainer, std::int64_t most) const {
   return seconds;
 }
 
-std::unique_ptr<Model> RunFolder::load_model(Weights weights, std::int64_t step,
-                                             Device device) const {
+template <class Network>
+void RunFolder::load_weights(Network& network, Weights weights, std::int64_t step) const {
   const bool newest = step < 0;
   if (newest) step = newest_checkpoint();
   const std::string path = existing_checkpoint(step);
-  std::unique_ptr<Model> model = make_model(config_, device);
   try {
-    load_state_dict(*model, read_weights(path, step, weights));
+    load_state_dict(network, read_weights(path, step, weights));
   } catch (const Error& error) {
     const std::vector<std::int64_t> steps = checkpoints();
     if (!newest || steps.size() < 2) throw;
     fail("{}; older ones are those of --checkpoint {}", error.what(),
          fmt::join(steps.begin(), steps.end() - 1, ", "));
   }
+}
+
+std::unique_ptr<Model> RunFolder::load_model(Weights weights, std::int64_t step,
+                                             Device device) const {
+  std::unique_ptr<Model> model = make_model(config_, device);
+  load_weights(*model, weights, step);
   return model;
+}
+
+std::unique_ptr<AutoencoderKL> RunFolder::load_autoencoder(Weights weights,
+                                                           std::int64_t step) const {
+  std::unique_ptr<AutoencoderKL> autoencoder = make_autoencoder(config_);
+  load_weights(*autoencoder, weights, step);
+  return autoencoder;
 }
 
 void RunFolder::append_metrics(const nlohmann::json& line) const {

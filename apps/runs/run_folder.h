@@ -2,6 +2,7 @@
 //
 //   config.json      what is trained (run_config.h)
 //   tokenizer.json   and words.txt, where captions are told
+//   autoencoder/     and latents.safetensors, where latents are learned
 //   metrics.jsonl    one JSON object a line: step, loss, grad_norm, learning_rate, seconds, ...
 //   checkpoints/     step-00001000/, the last few (checkpoint.h)
 //   samples/         step-00001000.png
@@ -58,6 +59,10 @@ class RunFolder {
   std::unique_ptr<Model> load_model(Weights weights = Weights::ema, std::int64_t step = -1,
                                     Device device = Device::cpu) const;
 
+  // The same of a run of model autoencoder.
+  std::unique_ptr<AutoencoderKL> load_autoencoder(Weights weights = Weights::ema,
+                                                  std::int64_t step = -1) const;
+
   // An Error where metrics.jsonl is there and cannot be read or written.
   void append_metrics(const nlohmann::json& line) const;
   std::vector<nlohmann::json> metrics() const;
@@ -68,6 +73,8 @@ class RunFolder {
   RunFolder(std::string path, RunConfig config)
       : path_(std::move(path)), config_(std::move(config)) {}
   std::string checkpoint_path(std::int64_t step) const;
+  template <class Network>
+  void load_weights(Network& network, Weights weights, std::int64_t step) const;
   // The same, an Error if there is none at `step`.
   std::string existing_checkpoint(std::int64_t step) const;
 

@@ -1,3 +1,4 @@
+#include <ebb/apps/data/latents.h>
 #include <ebb/apps/runs/memory_forecast.h>
 #include <ebb/apps/runs/sampling.h>
 #include <ebb/apps/system/console.h>
@@ -132,6 +133,10 @@ BatchPlan plan_batches(const Model& model, const RunConfig& config, const Sample
   return plan;
 }
 
+Tensor pictures_of(const RunConfig& config, const Tensor& samples) {
+  return config.latent ? decode_latents(*config.latent->autoencoder, samples) : samples;
+}
+
 void draw_each(const Model& model, const RunConfig& config, const SampleRequest& request,
                const SampleSink& sink, const SamplingObserver& observer) {
   const Path path = make_path(config);
@@ -158,13 +163,14 @@ void draw_each(const Model& model, const RunConfig& config, const SampleRequest&
         "sampler {}, {} steps, guidance {}: images {} to {} are not finite; give more steps, less "
         "guidance or another sampler",
         request.sampler, request.steps, request.guidance, index, index + count - 1);
-    sink(images.to(Device::cpu));
+    sink(pictures_of(config, images.to(Device::cpu)));
   }
 }
 
 Tensor draw_samples(const Model& model, const RunConfig& config, const SampleRequest& request,
                     const SamplingObserver& observer) {
-  const double values = static_cast<double>(model.sample.shape(1).numel());
+  const DatasetInfo& image = config.image;
+  const auto values = static_cast<double>(image.height * image.width * image.channels);
   check_memory(fmt::format("{} samples at once", request.count),
                2 * sizeof(float) * values * static_cast<double>(request.count));
   std::vector<Tensor> parts;

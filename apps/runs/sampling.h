@@ -55,9 +55,12 @@ struct BatchPlan {
 };
 BatchPlan plan_batches(const Model& model, const RunConfig& config, const SampleRequest& request);
 
-// Gives samples of the model's shape (n, H, W, C) float32, not clamped, on the host, batch by batch
-// (plan_batches) to `sink`. Image i is a function of the weights, the request and (seed,
-// first_index + i) alone, whatever the batch.
+// What a model's samples look like: themselves, or of latents what they decode to; on the host.
+Tensor pictures_of(const RunConfig& config, const Tensor& samples);
+
+// Gives images (n, H, W, C) float32, not clamped, on the host, batch by batch (plan_batches) to
+// `sink`; latents decoded. Image i is a function of the weights, the request and (seed, first_index
+// + i) alone, whatever the batch.
 using SampleSink = std::function<void(const Tensor& images)>;
 void draw_each(const Model& model, const RunConfig& config, const SampleRequest& request,
                const SampleSink& sink, const SamplingObserver& observer = {});

@@ -54,6 +54,25 @@ void check_config(const AutoencoderKLConfig& c) {
         "AutoencoderKL: act_fn '{}' is unknown; allowed: silu, relu, gelu, mish", c.act_fn);
 }
 
+AutoencoderKLConfig autoencoder_preset(std::string_view name, std::int64_t channels) {
+  AutoencoderKLConfig config{.in_channels = channels, .out_channels = channels};
+  config.norm_num_groups = 8;
+  if (name == "tiny") {
+    config.block_out_channels = {8, 16, 16};
+  } else if (name == "small") {
+    config.block_out_channels = {32, 64, 64};
+  } else if (name == "medium") {
+    config.block_out_channels = {64, 128, 128};
+  } else {
+    check(name == "large",
+          "autoencoder_preset: unknown size '{}'; known are tiny, small, medium, large", name);
+    config.block_out_channels = {128, 256, 512};
+    config.layers_per_block = 2;
+    config.norm_num_groups = 32;
+  }
+  return config;
+}
+
 DiagonalGaussian::DiagonalGaussian(const Variable& moments) {
   const std::vector<Variable> halves = split(moments, moments.size(-1) / 2, -1);
   mean = halves[0];

@@ -27,6 +27,13 @@ struct AutoencoderKLConfig {  // names of diffusers'
 };
 // An Error that names the option and what is allowed.
 void check_config(const AutoencoderKLConfig& config);
+// Sizes for images of `channels` channels, latents of a quarter of their height and width:
+//   tiny    0.1 M parameters, for tests and demonstrations
+//   small   minutes on two cores
+//   medium  hours
+//   large   as deep as Rombach et al. 2022 have it
+// An unknown name is an Error that lists these.
+AutoencoderKLConfig autoencoder_preset(std::string_view name, std::int64_t channels);
 
 // N(mean, exp(log_variance)) for each element; log_variance is kept within [-30, 20].
 struct DiagonalGaussian {

@@ -1,10 +1,10 @@
 #include <ebb/apps/images/grid.h>
-#include <ebb/apps/runs/metrics_log.h>
 #include <ebb/apps/runs/run_plots.h>
-#include <ebb/apps/runs/sampling.h>
-#include <ebb/apps/runs/training.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/apps/system/progress.h>
+#include <ebb/apps/training/metrics_log.h>
+#include <ebb/apps/training/training.h>
+#include <ebb/diffusion/samplers/sampler.h>
 #include <ebb/nn/training/batch_loader.h>
 
 #include <algorithm>
@@ -20,17 +20,17 @@ constexpr int most_skipped = 100, most_rollbacks = 5;
 
 class Training {
  public:
-  Training(RunFolder& run, const TrainingPlan& plan, const Dataset& data, const Model& model,
-           Trainer& trainer, double seconds)
+  Training(RunFolder& run, const TrainingPlan& plan, const TrainingTask& task, Trainer& trainer,
+           double seconds)
       : run_(run),
         plan_(plan),
-        data_(data),
-        model_(model),
+        task_(task),
         trainer_(trainer),
         watch_(seconds),
         log_(run, seconds),
-        order_(data.size(), run.config().batch, run.config().training.seed),
-        batches_([this](std::int64_t step) { return batch(order_.indices(step)); }, plan.device),
+        order_(task.size, run.config().batch, run.config().training.seed),
+        batches_([this](std::int64_t step) { return task_.batch(order_.indices(step)); },
+                 plan.device),
         saved_(trainer.steps() > 0 ? trainer.steps() : -1),
         kept_(times_kept()) {}
 
@@ -53,13 +53,6 @@ class Training {
   }
 
  private:
-  // By the loader's thread.
-  Batch batch(const std::vector<std::int64_t>& indices) const {
-    Batch batch = data_.batch(indices);
-    if (run_.config().text)
-      batch.conditioning.text_tokens = model_.told(data_.captions(indices)).text_tokens;
-    return batch;
-  }
   // The share of the plan that is done; training ends at 1.
   double done() const {
     double share = 0;
@@ -149,30 +142,10 @@ class Training {
     unless_it_fails("metrics", [&] { log_.write(trainer_.steps(), watch_.seconds()); });
   }
 
-  // The same noise each time, so that the previews show one set of images becoming clear.
   void preview() {
     unless_it_fails("a preview", [&] {
       const UseEma use_ema(trainer_.ema());
-      SampleRequest request;
-      request.steps = std::min<std::int64_t>(20, run_.config().timesteps);
-      request.count = 40;
-      request.device = plan_.device;
-      request.batch =
-          std::max<std::int64_t>(1, run_.config().batch / trainer_.config().accumulation);
-      if (model_.num_classes() > 0) {
-        request.labels = parse_classes("all", model_.num_classes());
-        request.labels.resize(std::min<std::size_t>(request.labels.size(), 10));
-        if (model_.has_null_class()) request.guidance = 2;
-      }
-      if (run_.config().text) {
-        for (std::int64_t i = 0; i < std::min<std::int64_t>(10, data_.size()); ++i)
-          request.prompts.push_back(data_.caption(i));
-        request.guidance = 2;
-      }
-      const Tensor images = draw_samples(model_, run_.config(), request, [](const SamplingView&) {
-        if (interrupted()) throw Cancelled();
-      });
-      write_grid(picture(), images, {.columns = 10});
+      write_grid(picture(), task_.preview(), {.columns = 10});
     });
     unless_it_fails("loss.png", [&] { write_loss_plot(run_); });
   }
@@ -191,8 +164,7 @@ class Training {
 
   RunFolder& run_;
   const TrainingPlan& plan_;
-  const Dataset& data_;
-  const Model& model_;
+  const TrainingTask& task_;
   Trainer& trainer_;
   Stopwatch watch_;
   MetricsLog log_;
@@ -206,9 +178,9 @@ class Training {
 
 }  // namespace
 
-void train_run(RunFolder& run, const TrainingPlan& plan, const Dataset& data, const Model& model,
-               Trainer& trainer, double seconds) {
-  Training(run, plan, data, model, trainer, seconds).run();
+void train_run(RunFolder& run, const TrainingPlan& plan, const TrainingTask& task, Trainer& trainer,
+               double seconds) {
+  Training(run, plan, task, trainer, seconds).run();
 }
 
 }  // namespace ebb::apps

@@ -1,4 +1,4 @@
-#include <ebb/apps/runs/metrics_log.h>
+#include <ebb/apps/training/metrics_log.h>
 
 #include <algorithm>
 

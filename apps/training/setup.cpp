@@ -1,0 +1,120 @@
+#include <ebb/apps/runs/memory_forecast.h>
+#include <ebb/apps/runs/sampling.h>
+#include <ebb/apps/system/console.h>
+#include <ebb/apps/system/memory.h>
+#include <ebb/apps/training/setup.h>
+#include <ebb/tensor/ops/layout.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace ebb::apps {
+namespace {
+
+// Bytes of a step; an Error where that is more than there are.
+double check_step_memory(const RunConfig& config) {
+  const MemoryForecast forecast = training_memory(config);
+  const auto part = [&](std::int64_t accumulation) {
+    return (config.batch + accumulation - 1) / accumulation;
+  };
+  const double bytes = forecast.of(part(config.training.accumulation));
+  const double limit = memory_limit();
+  std::int64_t fits = config.training.accumulation;
+  while (fits < config.batch && forecast.of(part(fits)) > limit) ++fits;
+  check_memory(fmt::format("a step of {} images", config.batch), bytes,
+               forecast.of(part(fits)) <= limit
+                   ? fmt::format("give --accumulation {} or a smaller --batch", fits)
+                   : "give a smaller --size, --preset or --widths");
+  return bytes;
+}
+
+Batch batch_of(const TrainingSetup& setup, const RunConfig& config,
+               const std::vector<std::int64_t>& indices) {
+  Batch batch;
+  if (setup.latents.defined()) {
+    batch.images = index_select(setup.latents, 0, Tensor::from(indices));
+    batch.conditioning = setup.data->conditioning(indices);
+  } else {
+    batch = setup.data->batch(indices);
+  }
+  if (config.text)
+    batch.conditioning.text_tokens = setup.model->told(setup.data->captions(indices)).text_tokens;
+  return batch;
+}
+
+// The same noise each time, so that the previews show one set of images becoming clear.
+Tensor sampled_preview(const TrainingSetup& setup, const RunConfig& config, Device device) {
+  const Model& model = *setup.model;
+  SampleRequest request;
+  request.steps = std::min<std::int64_t>(20, config.timesteps);
+  request.count = 40;
+  request.device = device;
+  request.batch = std::max<std::int64_t>(1, config.batch / config.training.accumulation);
+  if (model.num_classes() > 0) {
+    request.labels = parse_classes("all", model.num_classes());
+    request.labels.resize(std::min<std::size_t>(request.labels.size(), 10));
+  }
+  if (config.text)
+    for (std::int64_t i = 0; i < std::min<std::int64_t>(10, setup.data->size()); ++i)
+      request.prompts.push_back(setup.data->caption(i));
+  if (model.has_null_class() && (config.text || model.num_classes() > 0)) request.guidance = 2;
+  return draw_samples(model, config, request, [](const SamplingView&) {
+    if (interrupted()) throw Cancelled();
+  });
+}
+
+// Twice a row of images over a row of what they are decoded to.
+Tensor reconstruction_preview(const TrainingSetup& setup, Device device) {
+  const NoGrad no_grad;
+  std::vector<Tensor> rows;
+  for (std::int64_t first : {0, 10}) {
+    std::vector<std::int64_t> indices(10);
+    std::iota(indices.begin(), indices.end(), first);
+    for (std::int64_t& index : indices) index %= setup.data->size();
+    const Tensor images = setup.data->batch(indices).images;
+    rows.push_back(images);
+    const Variable means = setup.autoencoder->encode(images.to(device)).mean;
+    rows.push_back(setup.autoencoder->decode(means).value().to(Device::cpu));
+  }
+  return cat(rows, 0);
+}
+
+}  // namespace
+
+std::int64_t TrainingSetup::parameters() const {
+  return model ? parameter_count(*model) : parameter_count(*autoencoder);
+}
+
+std::unique_ptr<TrainingSetup> set_up(const RunConfig& config, const TrainingPlan& plan,
+                                      const Tensor& latents) {
+  auto setup = std::make_unique<TrainingSetup>();
+  setup->data = open_dataset(config.data, Split::train);
+  check_usage(config.training.accumulation <= config.batch,
+              "--accumulation {}: a batch of {} cannot be cut into so many parts; lower it",
+              config.training.accumulation, config.batch);
+  const Device device = plan.device;
+  TrainingTask& task = setup->task;
+  task.size = setup->data->size();
+  const TrainingSetup& s = *setup;
+  if (config.model == "autoencoder") {
+    setup->autoencoder = make_autoencoder(config, device);
+    setup->trainer = std::make_unique<Trainer>(
+        named_parameters(*setup->autoencoder),
+        autoencoder_objective(*setup->autoencoder, config.reconstruction), config.training);
+    task.preview = [&s, device] { return reconstruction_preview(s, device); };
+  } else {
+    setup->model = make_model(config, device);
+    setup->trainer = std::make_unique<Trainer>(
+        named_parameters(*setup->model),
+        diffusion_objective(*setup->model, make_path(config), config.objective), config.training);
+    task.preview = [&s, config, device] { return sampled_preview(s, config, device); };
+  }
+  if (config.latent) setup->latents = config.latent->autoencoder->scaled(latents);
+  task.batch = [&s, config](const std::vector<std::int64_t>& indices) {
+    return batch_of(s, config, indices);
+  };
+  setup->memory = check_step_memory(config);
+  return setup;
+}
+
+}  // namespace ebb::apps

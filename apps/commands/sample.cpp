@@ -87,6 +87,10 @@ void tell(SampleOptions& options, const RunConfig& config, const Model& model) {
               "--negative: without --prompt there is nothing to be guided to; give one");
   request.prompts = options.prompts;
   if (!options.negative.empty()) request.negative_prompts = {options.negative};
+}
+
+void note_prompts(const SampleRequest& request, const RunConfig& config) {
+  if (!config.text) return;
   note_unusual(*config.text, request.prompts);
   note_unusual(*config.text, request.negative_prompts);
   if (request.prompts.empty()) note("no --prompt: images of anything");
@@ -110,6 +114,7 @@ void sample(SampleOptions& options) {
   if (!options.sampler.guidance && !model->has_null_class()) request.guidance = 1;
   tell(options, config, *model);
   const Editing editing(options.edit, request, config);
+  note_prompts(request, config);
 
   const BatchPlan plan = plan_batches(*model, config, request);
   std::string said = fmt::format("{} images, {} at a time; at most about {:.2f} GB of memory",

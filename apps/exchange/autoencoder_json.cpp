@@ -31,8 +31,8 @@ void check_levels(const json& config, const char* key, const char* only, std::si
   const json expected = json::array({only});
   const json found = config.value(key, expected);
   check(found == json(std::vector<std::string>(levels, only)),
-        "{}: {} is {}; {} times {} is what this program has", autoencoder_name, key, found.dump(),
-        levels, only);
+        "{}: {} is {}; {} times {} is what this program has", autoencoder_name, key,
+        shown_json(found), levels, only);
 }
 
 }  // namespace

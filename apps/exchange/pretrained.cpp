@@ -27,10 +27,14 @@ void write_pretrained(const std::string& folder, std::string_view file, const js
   write_file(folder + "/config.json", config.dump(2) + "\n");
 }
 
+std::string shown_json(const json& value) {
+  return shown(value.dump(-1, ' ', true, json::error_handler_t::replace), 80);
+}
+
 void check_only(std::string_view what, const json& object, const char* key, const json& only) {
   const json found = object.value(key, only);
-  check(found == only, "{}: {} is {}; this program has {} alone", what, key,
-        shown(found.dump(-1, ' ', true, json::error_handler_t::replace), 80), only.dump());
+  check(found == only, "{}: {} is {}; this program has {} alone", what, key, shown_json(found),
+        only.dump());
 }
 
 }  // namespace ebb::apps

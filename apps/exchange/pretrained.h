@@ -16,6 +16,8 @@ nlohmann::json read_pretrained_config(const std::string& folder);
 void write_pretrained(const std::string& folder, std::string_view file,
                       const nlohmann::json& config, const std::vector<NamedTensor>& weights);
 
+// A value as a message can have it.
+std::string shown_json(const nlohmann::json& value);
 // An Error that names the key and `only` unless `key` is absent or `only`; `what` begins it.
 void check_only(std::string_view what, const nlohmann::json& object, const char* key,
                 const nlohmann::json& only);

@@ -83,7 +83,7 @@ json null_if_zero(std::int64_t value) { return value == 0 ? json() : json(value)
 
 UNet2DConfig unet2d_config_from_json(const json& j) {
   const JsonReader r(j, "UNet2D config: ");
-  const bool text = j.value("_class_name", "UNet2DModel") == json("UNet2DConditionModel");
+  const bool text = j.value("_class_name", json()) == json("UNet2DConditionModel");
   if (!text) check_only(j, "_class_name", "UNet2DModel");
   check_only(j, "time_embedding_type", "positional");
   check_only(j, "time_embedding_dim", nullptr);

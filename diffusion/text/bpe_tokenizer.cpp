@@ -119,6 +119,9 @@ BpeTokenizer::BpeTokenizer(std::vector<Merge> merges, std::set<std::string> word
           "tokenizer: merge {} of tokens {} and {}; both must stand before it, and the first must "
           "not end a word",
           i, left, right);
+    lengths_.push_back(length_of(left) + length_of(right));
+    check(lengths_.back() <= max_token, "tokenizer: merge {} makes a token of {} bytes; {} can be",
+          i, lengths_.back(), max_token);
     check(ranks_.emplace(merges_[i], made).second, "tokenizer: merge {} is there twice", i);
   }
 }
@@ -134,7 +137,7 @@ BpeTokenizer BpeTokenizer::train(const std::vector<std::string>& captions, Token
   std::set<std::string> words;
   for (const auto& [word, count] : counts) {
     words.insert(words.end(), word);
-    parts.emplace_back(bytes_as_tokens(word), count);
+    if (std::ssize(word) <= max_token) parts.emplace_back(bytes_as_tokens(word), count);
   }
   std::vector<Merge> merges;
   for (Token token = first_merge; token + 2 < vocab_size; ++token) {
@@ -150,6 +153,10 @@ BpeTokenizer BpeTokenizer::train(const std::vector<std::string>& captions, Token
     for (auto& [tokens, count] : parts) replace(tokens, most->first, token);
   }
   return BpeTokenizer(std::move(merges), std::move(words));
+}
+
+std::int64_t BpeTokenizer::length_of(Token token) const {
+  return token < first_merge ? 1 : lengths_[static_cast<std::size_t>(token - first_merge)];
 }
 
 std::vector<Token> BpeTokenizer::encode_word(std::string_view word) const {

@@ -29,7 +29,8 @@ class BpeTokenizer {
   // The merges of `captions` in their order: as many as keep the vocabulary within `vocab_size`, of
   // pairs that occur twice or more. Ties go to the smaller tokens. vocab_size is at least 514.
   static BpeTokenizer train(const std::vector<std::string>& captions, Token vocab_size = 2048);
-  // Merges of tokens that stand before them, and the words that were seen in training; else Error.
+  // Merges of tokens that stand before them, to tokens of at most max_token bytes, and the words
+  // that were seen in training; else Error.
   explicit BpeTokenizer(std::vector<Merge> merges, std::set<std::string> words = {});
 
   Token vocab_size() const { return end() + 1; }
@@ -41,6 +42,7 @@ class BpeTokenizer {
   // The tokens of a text, without start and end. At most max_text bytes; else Error.
   std::vector<Token> encode(std::string_view text) const;
   static constexpr std::size_t max_text = 1 << 16;
+  static constexpr std::int64_t max_token = 256;
   // Captions as CLIPTextModel takes them, (N, length) int64: start, tokens, end, and ends for the
   // rest; tokens that find no place are left out. length is at least 2.
   Tensor encode_all(const std::vector<std::string>& captions, std::int64_t length) const;
@@ -64,10 +66,13 @@ class BpeTokenizer {
   static constexpr Token first_merge = 512;
 
  private:
+  // Bytes of a token.
+  std::int64_t length_of(Token token) const;
   std::vector<Token> encode_word(std::string_view word) const;
 
   std::vector<Merge> merges_;
-  std::map<Merge, Token> ranks_;  // to the token that is made
+  std::map<Merge, Token> ranks_;       // to the token that is made
+  std::vector<std::int64_t> lengths_;  // of those tokens
   std::set<std::string> words_;
 };
 

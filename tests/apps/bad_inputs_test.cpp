@@ -2,9 +2,9 @@
 // number of a run's config.json, every reader on what is no file. One line on stderr that names the
 // cause, the right exit code, and nothing left behind.
 #include <doctest/doctest.h>
+#include <ebb/apps/exchange/unet2d_json.h>
 #include <ebb/apps/images/png.h>
 #include <ebb/apps/runs/run_config.h>
-#include <ebb/apps/exchange/unet2d_json.h>
 #include <ebb/tensor/io/atomic_file.h>
 #include <ebb/tensor/io/npy.h>
 #include <ebb/tensor/io/safetensors.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/fuzz/seeds: small files of every kind that is read, good ones and odd ones.
 
-usage: make_seeds.py FOLDER RUN    RUN: a folder that `ebb train` made
+usage: make_seeds.py FOLDER RUN [TEXT_RUN]    runs: folders that `ebb train` made, the second with captions
 """
 import gzip
 import json
@@ -35,7 +35,12 @@ def idx(rank, sizes, data):
     return bytes([0, 0, 8, rank]) + b"".join(struct.pack(">I", s) for s in sizes) + data
 
 
-def seeds(run):
+def padded(value, rest):
+    text = json.dumps(value)
+    return (text + " " * ((len(text) + rest) % 2)).encode()
+
+
+def seeds(run, text_run):
     config = json.loads((run / "config.json").read_text())
     tensor = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
     gray = b"".join(b"\0" + bytes(range(y, y + 5)) for y in range(4))
@@ -58,13 +63,22 @@ def seeds(run):
         "run": [json.dumps(config).encode(),
                 json.dumps({**config, "model": {"name": "simple", "time_features": 0}}).encode()],
         "unet": [json.dumps(config["model"]["unet"]).encode(), b'{"_class_name": "UNet2DModel"}'],
+        # Even lengths are read as the autoencoder's, odd ones as the text model's.
+        "hub_config": [padded({"_class_name": "AutoencoderKL", "block_out_channels": [8, 16], "norm_num_groups": 4,
+                               "down_block_types": ["DownEncoderBlock2D"] * 2,
+                               "up_block_types": ["UpDecoderBlock2D"] * 2, "latent_channels": 4}, 0),
+                       padded({"model_type": "clip_text_model", "vocab_size": 514, "hidden_size": 32,
+                               "num_attention_heads": 4, "num_hidden_layers": 2}, 1)],
+        "tokenizer": [(text_run / "tokenizer.json").read_bytes()] if text_run else [],
+        "text": [b"A red Square, left of\xc2\xa0it's end.", b'{"file_name": "x.png", "text": "A frog."}\n',
+                 b"\xef\xbb\xbfA frog.\r\nde.utf8=Ein Frosch.", b"\xff\xfe\x00x"],
         "metrics": [(run / "metrics.jsonl").read_bytes()[:1500], b'{"step": 9}\n{"step": 1e300}\n{"st'],
         "arguments": [b"0-9", b"3,5,7-8", b"all", b"dynamic", b"3.5", b"karras", b"dpmpp_2m"],
     }
 
 
 def main():
-    for reader, files in seeds(Path(sys.argv[2])).items():
+    for reader, files in seeds(Path(sys.argv[2]), Path(sys.argv[3]) if sys.argv[3:] else None).items():
         folder = Path(sys.argv[1]) / reader
         folder.mkdir(parents=True, exist_ok=True)
         for i, content in enumerate(files):

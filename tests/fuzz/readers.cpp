@@ -1,10 +1,14 @@
 #include "tests/fuzz/readers.h"
 
+#include <ebb/apps/data/caption_files.h>
 #include <ebb/apps/data/dataset.h>
+#include <ebb/apps/exchange/autoencoder_json.h>
+#include <ebb/apps/exchange/clip_text_json.h>
+#include <ebb/apps/exchange/tokenizer_json.h>
+#include <ebb/apps/exchange/unet2d_json.h>
 #include <ebb/apps/images/png.h>
 #include <ebb/apps/runs/run_folder.h>
 #include <ebb/apps/runs/sampling.h>
-#include <ebb/apps/exchange/unet2d_json.h>
 #include <ebb/tensor/io/npy.h>
 #include <ebb/tensor/io/safetensors.h>
 #include <unistd.h>
@@ -91,6 +95,32 @@ void read_metrics(std::string_view bytes) {
   if (bytes.size() % 16 == 0) run.trim_metrics(5);  // which writes, slowly
 }
 
+void read_hub_config(std::string_view bytes) {
+  const auto json = nlohmann::json::parse(bytes, nullptr, /*allow_exceptions=*/false);
+  check(!json.is_discarded(), "no JSON");
+  if (bytes.size() % 2 == 0)
+    apps::autoencoder_config_from_json(json);
+  else
+    apps::clip_text_config_from_json(json);
+}
+
+void read_tokenizer(std::string_view bytes) {
+  folder().write("words.txt", bytes);
+  folder().write("tokenizer.json", bytes);
+  apps::read_tokenizer(folder().path());
+}
+
+// A text through the tokenizer, and the captions of a folder.
+void read_text(std::string_view bytes) {
+  static const BpeTokenizer tokenizer = BpeTokenizer::train({"a red square", "a red circle"});
+  tokenizer.encode_all({std::string(bytes)}, 8);
+  tokenizer.unseen_words(bytes);
+  BpeTokenizer::train({std::string(bytes)}, 530);
+  folder().write("metadata.jsonl", bytes);
+  folder().write("x.txt", bytes);
+  apps::read_captions(folder().path(), {folder().path() + "/x.png"});
+}
+
 // Texts of the command line that have a form of their own, a line each.
 void read_arguments(std::string_view bytes) {
   const std::string text(bytes);
@@ -118,6 +148,9 @@ const std::vector<Reader>& readers() {
       {"cifar10", read_cifar10},
       {"run", read_run},
       {"unet", read_unet},
+      {"hub_config", read_hub_config},
+      {"tokenizer", read_tokenizer},
+      {"text", read_text},
       {"metrics", read_metrics},
       {"arguments", read_arguments}};
   return all;

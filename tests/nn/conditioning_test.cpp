@@ -8,6 +8,7 @@ namespace {
 Conditioning all_kinds(double of) {
   Conditioning c;
   c.labels = Tensor::full({2}, of, DType::int64);
+  c.text_tokens = Tensor::full({2, 3}, of, DType::int64);
   c.text_states = Tensor::full({2, 3, 4}, of);
   c.text_mask = Tensor::full({2, 3}, of);
   Conditioning::visit(c, [](std::string_view name, const Tensor& member) {
@@ -52,11 +53,11 @@ TEST_CASE("conditioning: every kind is cut, joined, chosen and moved") {
 
 TEST_CASE("conditioning: what a network does not take, and other numbers of samples, are errors") {
   const Conditioning one = all_kinds(1);
-  one.check_for("net", 2, {"labels", "text_states", "text_mask"});
+  one.check_for("net", 2, {"labels", "text_tokens", "text_states", "text_mask"});
   CHECK_THROWS_WITH_AS(one.check_for("net", 2, {"labels"}),
-                       "net: text_states were given, of which it knows nothing; leave them out",
+                       "net: text_tokens were given, of which it knows nothing; leave them out",
                        Error);
-  CHECK_THROWS_WITH_AS(one.check_for("net", 3, {"labels", "text_states", "text_mask"}),
+  CHECK_THROWS_WITH_AS(one.check_for("net", 3, {"labels", "text_tokens"}),
                        "net: labels (2,) for 3 images; give one for each", Error);
   CHECK_THROWS_AS(cat(one, one.labels), Error);
   CHECK_THROWS_AS(where(Tensor::from<float>({1, 0}), one, Conditioning()), Error);

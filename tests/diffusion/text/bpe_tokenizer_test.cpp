@@ -66,5 +66,12 @@ TEST_CASE("tokenizer: what cannot be is said") {
   CHECK_THROWS_AS(BpeTokenizer({{-1, 0}}), Error);
   CHECK_THROWS_AS(BpeTokenizer({{300, 0}}), Error);  // a word's end within a word
   CHECK_THROWS_AS(BpeTokenizer({{1, 2}, {1, 2}}), Error);
+  std::vector<BpeTokenizer::Merge> doubling{{0, 0}};  // 2, 4, 8, ... bytes
+  for (BpeTokenizer::Token token = 512; token < 519; ++token) doubling.emplace_back(token, token);
+  CHECK(BpeTokenizer(doubling).bytes_of(519).size() == BpeTokenizer::max_token);
+  doubling.emplace_back(519, 519);
+  CHECK_THROWS_AS(BpeTokenizer{doubling}, Error);
+  const std::string endless(5000, 'x');
+  CHECK(BpeTokenizer::train({endless, endless, "xx xx"}).merges().size() == 1);
   CHECK_THROWS_AS(BpeTokenizer({}).encode_all({"x"}, 1), Error);
 }

@@ -1,0 +1,233 @@
+// Runs on captions and on latents, by the program itself: tiny networks on a few pictures.
+#include <doctest/doctest.h>
+#include <ebb/apps/data/caption_files.h>
+#include <ebb/apps/data/latents.h>
+#include <ebb/apps/images/png.h>
+#include <ebb/apps/runs/run_folder.h>
+#include <ebb/tensor/io/atomic_file.h>
+#include <ebb/tensor/io/npy.h>
+#include <ebb/tensor/io/safetensors.h>
+#include <tests/apps/program.h>
+#include <tests/capture.h>
+#include <tests/temporary_folder.h>
+
+#include <filesystem>
+
+namespace ebb::test {
+namespace text_run {
+
+namespace fs = std::filesystem;
+
+// Twenty-two pictures of 16 x 16 with captions of both kinds.
+const std::string& pictures() {
+  static const TemporaryFolder folder;
+  static const std::string path = [] {
+    fs::create_directory(folder / "pictures");
+    std::string metadata;
+    for (int i = 0; i < 22; ++i) {
+      const bool red = i % 2 == 0;
+      apps::Image image{16, 16, 3, std::vector<std::uint8_t>(16 * 16 * 3)};
+      for (std::size_t k = 0; k < image.pixels.size(); ++k)
+        image.pixels[k] = static_cast<std::uint8_t>(k % 3 == (red ? 0U : 2U) ? 200 + i : 7 * i);
+      const std::string name = fmt::format("{:02}", i);
+      apps::write_png(folder / ("pictures/" + name + ".png"), image);
+      const std::string caption = red ? "A red picture." : "A blue picture.";
+      if (i < 10)
+        write_file(folder / ("pictures/" + name + ".txt"), caption + "\r\nde=Ein Bild.\n");
+      else
+        metadata += fmt::format(R"({{"file_name": "{}.png", "text": "{}"}})", name, caption) + "\n";
+    }
+    write_file(folder / "pictures/metadata.jsonl", metadata);
+    return folder / "pictures";
+  }();
+  return path;
+}
+
+Arguments training(const std::string& out, const Arguments& more) {
+  return Arguments{"train", "--data",   pictures(), "--batch",     "4", "--out",
+                   out,     "--preset", "tiny",     "--log-every", "1", "--save-every",
+                   "1",     "--keep",   "10"} +
+         more;
+}
+
+const std::string& captioned_run() {
+  static const TemporaryFolder folder;
+  static const std::string path = [] {
+    succeed(training(folder / "run", {"--steps", "4"}));
+    return folder / "run";
+  }();
+  return path;
+}
+
+struct LatentRuns {
+  TemporaryFolder folder;
+  std::string autoencoder = folder / "autoencoder", run = folder / "run";
+  LatentRuns() {
+    succeed(training(autoencoder, {"--model", "autoencoder", "--steps", "3"}));
+    succeed(training(run, {"--latent", autoencoder, "--steps", "4"}));
+  }
+};
+const LatentRuns& latent_runs() {
+  static const LatentRuns runs;
+  return runs;
+}
+
+void check_same_weights(const std::string& a, const std::string& b, const std::string& step) {
+  for (const char* file : {"raw", "ema", "state"}) {
+    const std::string name = "/checkpoints/" + step + "/" + file + ".safetensors";
+    const Safetensors x = read_safetensors(a + name), y = read_safetensors(b + name);
+    REQUIRE(x.tensors.size() == y.tensors.size());
+    for (const NamedTensor& t : x.tensors) {
+      CAPTURE(t.name);
+      CHECK(t.tensor.to_vector<double>() == y[t.name].to_vector<double>());
+    }
+  }
+}
+
+// Stopped after its second step, resumed, and the same bits.
+void check_resumes(const std::string& run, const std::string& last) {
+  const TemporaryFolder folder;
+  const std::string copy = folder / "copy";
+  fs::copy(run, copy, fs::copy_options::recursive);
+  for (const auto& entry : fs::directory_iterator(copy + "/checkpoints"))
+    if (entry.path().filename() > "step-00000002") fs::remove_all(entry.path());
+  fs::remove(copy + "/latents.safetensors");  // they are computed again
+  succeed({"train", "--resume", "--out", copy, "--steps", last.substr(last.size() - 1)});
+  check_same_weights(run, copy, last);
+}
+
+}  // namespace text_run
+
+TEST_CASE("captions: from metadata.jsonl and from files beside the pictures") {
+  using namespace text_run;
+  const std::vector<std::string> captions = apps::read_captions(
+      pictures(), {pictures() + "/01.png", pictures() + "/10.png", pictures() + "/99.png"});
+  CHECK(captions == std::vector<std::string>{"A blue picture.", "A red picture.", ""});
+
+  const TemporaryFolder folder;
+  const auto metadata = [&](const std::string& text) {
+    write_file(folder / "metadata.jsonl", text);
+    return apps::read_captions(folder.path().string(), {folder / "a/b.png"});
+  };
+  CHECK(metadata("\n{\"file_name\": \"a/b.png\", \"text\": \" x \", \"more\": 1}\n")[0] == "x");
+  for (const char* bad :
+       {"x", "[]", "{}", "{\"file_name\": \"a\"}", "{\"file_name\": 1, \"text\": \"x\"}",
+        "{\"file_name\": \"a\", \"text\": 1}"})
+    CHECK_THROWS_WITH_AS(metadata(std::string("\n") + bad), doctest::Contains("line 2"), Error);
+  fs::create_directory(folder / "a");
+  write_file(folder / "a/b.txt", "y");
+  CHECK_THROWS_WITH_AS(metadata("{\"file_name\": \"a/b.png\", \"text\": \"x\"}"),
+                       doctest::Contains("'x', its .txt file 'y'"), Error);
+}
+
+TEST_CASE("text runs: the folder, and the same bits after a stop") {
+  using namespace text_run;
+  const apps::RunFolder run = apps::RunFolder::open(captioned_run());
+  REQUIRE(run.config().text);
+  CHECK(run.config().text->tokenizer->words() ==
+        std::set<std::string>{".", "a", "blue", "picture", "red"});
+  CHECK(run.config().text->encoder.vocab_size == run.config().text->tokenizer->vocab_size());
+  CHECK(run.load_model()->has_null_class());
+  check_resumes(captioned_run(), "step-00000004");
+}
+
+TEST_CASE("text runs: prompts") {
+  using namespace text_run;
+  const TemporaryFolder folder;
+  const Arguments sample{"sample", captioned_run(), "--steps", "2", "--out"};
+  Outcome outcome =
+      succeed(sample + Arguments{folder / "a.npy", "--count", "3", "--prompt", "a red picture",
+                                 "--prompt", "a bleu xyzzy picture"});
+  CHECK(outcome.err.find("'bleu' (near: blue)") != std::string::npos);
+  CHECK(outcome.err.find("'xyzzy'") != std::string::npos);
+  CHECK(outcome.err.find("'red'") == std::string::npos);
+  const Tensor images = read_npy(folder / "a.npy");
+  CHECK(images.shape() == Shape{3, 16, 16, 3});
+  // Sample i has the prompt i mod 2, whatever the batch.
+  succeed(sample + Arguments{folder / "b.npy", "--count", "3", "--batch", "1", "--prompt",
+                             "a red picture", "--prompt", "a bleu xyzzy picture"});
+  CHECK(images.to_vector<float>() == read_npy(folder / "b.npy").to_vector<float>());
+  succeed(sample + Arguments{folder / "c.npy", "--count", "3", "--prompt", "a red picture",
+                             "--negative", "blue"});
+  CHECK(images.to_vector<float>() != read_npy(folder / "c.npy").to_vector<float>());
+  outcome = succeed(sample + Arguments{folder / "d.png", "--count", "1", "--prompt",
+                                       "a red picture a red picture a red picture"});
+  CHECK(outcome.err.find("the rest is left out") != std::string::npos);
+  CHECK(succeed(sample + Arguments{folder / "e.png", "--count", "1"}).err.find("no --prompt") !=
+        std::string::npos);
+
+  check_refused(sample + Arguments{folder / "x.png", "--classes", "0"}, 2, "--prompt");
+  check_refused(sample + Arguments{folder / "x.png", "--negative", "blue"}, 2, "--prompt");
+  check_refused({"export", captioned_run(), "--out", folder / "x"}, 1, "plain U-Nets");
+  CHECK(!fs::exists(folder / "x.png"));
+}
+
+TEST_CASE("text runs: what cannot be is said before anything is made") {
+  using namespace text_run;
+  const TemporaryFolder folder;
+  const auto refused = [&](const Arguments& more, const std::string& words) {
+    check_refused(
+        Arguments{"train", "--out", folder / "x", "--steps", "1", "--preset", "tiny"} + more, 2,
+        words);
+    CHECK(!fs::exists(folder / "x"));
+  };
+  refused({"--data", "shapes", "--size", "16", "--condition", "text"}, "no captions");
+  refused({"--data", pictures(), "--condition", "class"}, "no classes");
+  refused({"--data", pictures(), "--condition", "text", "--model", "simple"}, "knows no text");
+  refused({"--data", "scenes", "--size", "8"}, "16 are needed");
+  refused({"--data", "scenes", "--channels", "1"}, "coloured");
+}
+
+TEST_CASE("latent runs: the folder, and the same bits after a stop") {
+  using namespace text_run;
+  check_resumes(latent_runs().autoencoder, "step-00000003");
+  check_resumes(latent_runs().run, "step-00000004");
+  const apps::RunFolder run = apps::RunFolder::open(latent_runs().run);
+  REQUIRE(run.config().latent);
+  AutoencoderKL& autoencoder = *run.config().latent->autoencoder;
+  // What the model learns has mean 0 and deviation 1.
+  const Tensor latents =
+      autoencoder.scaled(read_safetensors(run.file("latents.safetensors"))["latents"]);
+  double sum = 0, squares = 0;
+  for (const double v : latents.to_vector<double>()) sum += v, squares += v * v;
+  const auto count = static_cast<double>(latents.numel());
+  CHECK(latents.shape() == Shape{20, 4, 4, 4});
+  CHECK(std::abs(sum / count) < 1e-4);
+  CHECK(std::abs(squares / count - 1) < 1e-3);
+  CHECK(run.load_model()->sample.shape(2) == Shape{2, 4, 4, 4});
+
+  const TemporaryFolder folder;
+  succeed({"sample", latent_runs().run, "--steps", "2", "--count", "2", "--prompt", "red",
+           "--trajectory", folder / "t.png", "--out", folder / "a.npy"});
+  CHECK(read_npy(folder / "a.npy").shape() == Shape{2, 16, 16, 3});
+}
+
+TEST_CASE("latent runs: what does not belong together is refused") {
+  using namespace text_run;
+  const TemporaryFolder folder;
+  const std::string copy = folder / "copy";
+  fs::copy(latent_runs().run, copy, fs::copy_options::recursive);
+  const std::string weights = copy + "/autoencoder/diffusion_pytorch_model.safetensors";
+  std::vector<NamedTensor> changed = read_safetensors(weights).tensors;
+  changed[0].tensor.copy_(changed[0].tensor.clone() + 1e-3);
+  write_safetensors(weights, changed);
+  check_refused({"sample", copy, "--out", folder / "x.png"}, 1, "was trained behind");
+  check_refused({"train", "--resume", "--out", copy, "--steps", "9"}, 1, "was trained behind");
+
+  check_refused({"sample", latent_runs().autoencoder, "--out", folder / "x.png"}, 2, "--latent");
+  const auto train = [&](const Arguments& more, const std::string& words) {
+    check_refused(training(folder / "x", Arguments{"--steps", "1"} + more), 2, words);
+    CHECK(!fs::exists(folder / "x"));
+  };
+  train({"--latent", captioned_run()}, "no autoencoder");
+  train({"--latent", latent_runs().autoencoder, "--model", "simple"}, "--model unet");
+  train({"--latent", latent_runs().autoencoder, "--channels", "1"}, "--channels 3");
+  train({"--latent", latent_runs().autoencoder, "--flip", "true"}, "--flip");
+  train({"--latent", latent_runs().autoencoder, "--size", "18"}, "no multiple of 4");
+  train({"--model", "autoencoder", "--size", "18"}, "no multiple of 4");
+  check_refused({"sample", latent_runs().run, "--out", folder / "x.png", "--from", "data",
+                 "--strength", "0.5"},
+                2, "latents");
+}
+
+}  // namespace ebb::test

@@ -3,6 +3,8 @@
 
 #include <ebb/diffusion/guidance/denoiser.h>
 #include <ebb/diffusion/guidance/guidance.h>
+#include <ebb/diffusion/latent/autoencoder_kl.h>
+#include <ebb/diffusion/losses/autoencoder_objective.h>
 #include <ebb/diffusion/losses/objective.h>
 #include <ebb/diffusion/losses/variational_bound.h>
 #include <ebb/diffusion/metrics/likelihood.h>
@@ -15,6 +17,7 @@
 #include <ebb/diffusion/samplers/samplers.h>
 #include <ebb/diffusion/schedules/schedule.h>
 #include <ebb/diffusion/schedules/training_times.h>
+#include <ebb/diffusion/text/text_to_image.h>
 #include <ebb/nn/layers/layers.h>
 #include <ebb/nn/optim/learning_rate.h>
 #include <ebb/nn/training/batch_loader.h>

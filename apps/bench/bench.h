@@ -20,5 +20,6 @@ struct BenchCase {
 
 std::vector<BenchCase> bench_operators();
 std::vector<BenchCase> bench_models();
+std::vector<BenchCase> bench_text_and_latents();
 
 }  // namespace ebb::apps

@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from hub_steps import STEPS
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 FORMATS = ("contiguous", "channels_last")
 
@@ -179,7 +181,12 @@ def unet2d(torch, work, layout, compiled):
     return step
 
 
-WHOLE = dict(tutorial=tutorial, unet2d=unet2d)
+def hub(torch, work, layout, compiled):
+    images = image(torch, work["x"], layout) if len(work["x"]) == 4 else None
+    return STEPS[work["op"]](torch, work, images, layout, compiled, optimizers)
+
+
+WHOLE = dict(tutorial=tutorial, unet2d=unet2d, **{name: hub for name in STEPS})
 OPERATORS = dict(conv=conv, attention=attention, gemm=gemm, group_norm=group_norm, softmax=softmax,
                  adam=adam)
 

@@ -81,7 +81,8 @@ nlohmann::json report_case(const BenchCase& task, const BenchTiming& timing) {
 // Those whose names have `words` in them; all of them without.
 std::vector<BenchCase> chosen_cases(const std::string& words) {
   std::vector<BenchCase> cases = bench_models();
-  for (BenchCase& task : bench_operators()) cases.push_back(std::move(task));
+  for (auto more : {bench_text_and_latents, bench_operators})
+    for (BenchCase& task : more()) cases.push_back(std::move(task));
   std::erase_if(cases, [&](const BenchCase& c) { return c.name.find(words) == std::string::npos; });
   check_usage(!cases.empty(), "bench: no case has '{}' in its name; see ebb bench --list", words);
   return cases;

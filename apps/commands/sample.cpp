@@ -114,7 +114,6 @@ void sample(SampleOptions& options) {
   if (!options.sampler.guidance && !model->has_null_class()) request.guidance = 1;
   tell(options, config, *model);
   const Editing editing(options.edit, request, config);
-  note_prompts(request, config);
 
   const BatchPlan plan = plan_batches(*model, config, request);
   std::string said = fmt::format("{} images, {} at a time; at most about {:.2f} GB of memory",
@@ -122,6 +121,7 @@ void sample(SampleOptions& options) {
   if (plan.bytes < plan.wanted_bytes)
     said += fmt::format(" ({} at a time need {:.2f})", std::min(request.batch, request.count),
                         plan.wanted_bytes / 1e9);
+  note_prompts(request, config);
   note(said);
   catch_interrupts();
   Trajectory trajectory(config);

@@ -28,13 +28,12 @@ std::pair<double, double> parse_interval(const std::string& text) {
 void add_sampler_flags(CLI::App& command, SamplerFlags& flags) {
   SampleRequest& request = flags.request;
   TimeGridOptions& grid = request.grid;
-  command
-      .add_option("--sampler", request.sampler,
-                  "Its name; ebb sample --sampler list shows them all")
-      ->check(parsed_by([](const std::string& name) {
-        if (name != "list") find_sampler(name);
-      }));
-  command.add_option("--steps", request.steps, "Steps of the sampler");
+  flags.sampler = command.add_option("--sampler", request.sampler,
+                                     "Its name; ebb sample --sampler list shows them all");
+  flags.sampler->check(parsed_by([](const std::string& name) {
+    if (name != "list") find_sampler(name);
+  }));
+  flags.steps = command.add_option("--steps", request.steps, "Steps of the sampler");
   command
       .add_option("--spacing", flags.spacing,
                   "Times: trailing, leading, linspace, leading_multistep, "
@@ -93,6 +92,13 @@ void settle(SamplerFlags& flags, RunConfig& config) {
                         : flags.clip == "range" ? Clip::Kind::range
                                                 : Clip::Kind::dynamic};
   request.guidance = flags.guidance.value_or(flags.usual_guidance);
+  if (config.student) {
+    SampleRequest taught;
+    use_as_taught(taught, *config.student);
+    if (flags.sampler->count() == 0) request.sampler = taught.sampler;
+    if (flags.steps->count() == 0) request.steps = taught.steps;
+    if (!flags.guidance) request.guidance = taught.guidance;
+  }
   if (!flags.guidance_interval.empty())
     request.guidance_interval = parse_interval(flags.guidance_interval);
   if (!flags.shift.empty()) config.shift = parse_shift(flags.shift, config);

@@ -2,11 +2,13 @@
 #include <ebb/apps/commands/device_flag.h>
 #include <ebb/apps/data/latents.h>
 #include <ebb/apps/system/console.h>
+#include <ebb/apps/system/content_hash.h>
 #include <ebb/apps/training/captions.h>
 #include <ebb/apps/training/setup.h>
 
 #include <memory>
 #include <optional>
+#include <set>
 
 namespace ebb::apps {
 namespace {
@@ -16,8 +18,10 @@ struct TrainOptions {
   std::string shift = "1";
   std::string preset = "small", prediction = "v", loss_weight = "simple", condition = "auto";
   std::vector<std::int64_t> widths;  // none: the preset's
-  std::string out, latent;
-  Tensor latents;  // of the data set, not scaled, where --latent is
+  std::string out, latent, teacher, method = "progressive";
+  std::int64_t student_steps = 0;  // 0: the method's usual
+  double teacher_guidance = 1;
+  TrainingSources sources;
   std::int64_t latent_channels = 4;
   bool resume = false;
   std::optional<double> learning_rate;
@@ -81,12 +85,37 @@ void settle_latents(TrainOptions& options, const Dataset& data) {
               "--latent {}: {} x {} pixels are no multiple of {}; resize them with --size",
               options.latent, image.height, image.width, factor);
   catch_interrupts();
-  options.latents = latents_of(data, *autoencoder, "");
-  measure_scale(*autoencoder, options.latents);
+  options.sources.latents = latents_of(data, *autoencoder, "");
+  measure_scale(*autoencoder, options.sources.latents);
   note(fmt::format("latents of {} x {} x {}; standard deviation {:.4g}, mean {:.4g}",
-                   options.latents.size(1), options.latents.size(2), options.latents.size(3),
-                   1 / autoencoder->config().scaling_factor, autoencoder->config().shift_factor));
+                   options.sources.latents.size(1), options.sources.latents.size(2),
+                   options.sources.latents.size(3), 1 / autoencoder->config().scaling_factor,
+                   autoencoder->config().shift_factor));
   config.latent = LatentConfig{autoencoder, content_hash(*autoencoder)};
+}
+
+// A student of the run at --distil: the same in all but how it is trained.
+void settle_student(TrainOptions& options) {
+  using Method = DistillationConfig::Method;
+  const RunFolder run = RunFolder::open(options.teacher);
+  RunConfig config = run.config();
+  check_usage(config.model != "autoencoder" && !config.data.data.empty(),
+              "--distil {}: it has no images that a student could learn from", options.teacher);
+  const std::unique_ptr<Model> teacher = run.load_model();
+  options.sources.teacher = state_dict(*teacher);
+  if (config.latent)
+    options.sources.latents =
+        latents_of(*open_dataset(config.data, Split::train), *config.latent->autoencoder,
+                   run.file("latents.safetensors"));
+  const Method method = options.method == "progressive" ? Method::progressive : Method::consistency;
+  const std::int64_t usual = method == Method::progressive ? 8 : 40;
+  config.student = StudentConfig{
+      {method, options.student_steps > 0 ? options.student_steps : usual, options.teacher_guidance},
+      content_hash(options.sources.teacher),
+      options.sources.teacher};
+  config.training = options.config.training;
+  config.batch = options.config.batch;
+  options.config = std::move(config);
 }
 
 // What is text, or hangs on the data, into the configuration.
@@ -102,7 +131,7 @@ void settle(TrainOptions& options) {
   if (condition == "text") config.text = text_config_for(*data, options.preset);
   if (!options.latent.empty()) settle_latents(options, *data);
   if (config.model == "unet")
-    settle_unet(options, config.latent ? options.latents.size(3) : config.image.channels);
+    settle_unet(options, config.latent ? options.sources.latents.size(3) : config.image.channels);
   if (config.model == "autoencoder") {
     config.autoencoder = autoencoder_preset(options.preset, config.image.channels);
     config.autoencoder.latent_channels = options.latent_channels;
@@ -135,7 +164,8 @@ std::string told_in_words(const RunConfig& config) {
 
 void train(TrainOptions& options) {
   check_usage(!options.out.empty(), "--out: its name is empty; name a folder");
-  check_usage(options.resume || !options.config.data.data.empty(),
+  const bool student = !options.teacher.empty();
+  check_usage(options.resume || student || !options.config.data.data.empty(),
               "--data: name what to train on: {} or a folder of PNG files", dataset_names);
   TrainingPlan& plan = options.plan;
   if (plan.steps == 0 && plan.minutes == 0) plan.steps = default_steps;
@@ -147,17 +177,21 @@ void train(TrainOptions& options) {
                 "{}: a run without images to train on; import its model again with --data",
                 run->path());
   } else {
-    settle(options);
-    setup = set_up(options.config, plan, options.latents);
+    if (student)
+      settle_student(options);
+    else
+      settle(options);
+    setup = set_up(options.config, plan, options.sources);
     run = RunFolder::create(options.out, options.config);
   }
   const RunLock lock = run->lock();
-  if (options.latents.defined())
-    write_latents(run->file("latents.safetensors"), options.latents, run->config().latent->hash);
+  if (options.sources.latents.defined())
+    write_latents(run->file("latents.safetensors"), options.sources.latents,
+                  run->config().latent->hash);
   double seconds = 0;
   if (options.resume) {
     if (options.learning_rate) run->lower_learning_rate(*options.learning_rate);
-    setup = set_up(run->config(), plan, kept_latents(*run));
+    setup = set_up(run->config(), plan, {kept_latents(*run), run->teacher_weights()});
     seconds = run->load_checkpoint(*setup->trainer);
     run->trim_metrics(setup->trainer->steps());
   }
@@ -228,6 +262,16 @@ void add_options(CLI::App& command, TrainOptions& o) {
       ->check(CLI::IsMember({"unet", "autoencoder", "simple", "conditional"}));
   add("--latent", o.latent,
       "Run of an autoencoder: the unet learns its latents instead of pixels (computed once)");
+  add("--distil", o.teacher,
+      "Run of a teacher: a student of it is trained, to draw in fewer steps");
+  add("--method", o.method,
+      "progressive (one step does what two of the teacher do) or consistency (one step says all)")
+      ->check(CLI::IsMember({"progressive", "consistency"}));
+  add("--student-steps", o.student_steps,
+      "progressive: steps of the student (8 unless given); consistency: of the teacher (40)")
+      ->check(CLI::Range(0, 10'000));
+  add("--teacher-guidance", o.teacher_guidance, "Guidance of the teacher, which the student learns")
+      ->check(CLI::Range(-1000.0, 1000.0));
   add("--latent-channels", o.latent_channels, "autoencoder: channels of its latents")
       ->check(CLI::Range(1, 1024));
   add("--kl-weight", c.reconstruction.kl_weight,
@@ -280,11 +324,19 @@ void add_train_command(CLI::App& app) {
   command->option_defaults()->always_capture_default();
   add_options(*command, *options);
   command->callback([command, options] {
-    if (options->resume)
-      for (const CLI::Option* option : command->get_options())
-        check_usage(option->count() == 0 || option->get_group() != "Kept by the run",
-                    "{}: a resumed run keeps what it was started with; leave it out",
-                    option->get_name());
+    static const std::set<std::string> of_training{
+        "--batch",        "--warmup", "--cosine",        "--weight-decay",
+        "--clip",         "--ema",    "--seed",          "--distil",
+        "--accumulation", "--method", "--student-steps", "--teacher-guidance"};
+    for (const CLI::Option* option : command->get_options()) {
+      const bool kept = option->count() > 0 && option->get_group() == "Kept by the run";
+      check_usage(!kept || !options->resume,
+                  "{}: a resumed run keeps what it was started with; leave it out",
+                  option->get_name());
+      check_usage(!kept || options->teacher.empty() || of_training.contains(option->get_name()),
+                  "{}: a student is as its teacher, {}; leave it out", option->get_name(),
+                  options->teacher);
+    }
     train(*options);
   });
 }

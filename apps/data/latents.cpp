@@ -1,6 +1,6 @@
-#define XXH_INLINE_ALL
 #include <ebb/apps/data/latents.h>
 #include <ebb/apps/system/console.h>
+#include <ebb/apps/system/content_hash.h>
 #include <ebb/apps/system/memory.h>
 #include <ebb/apps/system/progress.h>
 #include <ebb/diffusion/samplers/sampler.h>
@@ -8,7 +8,6 @@
 #include <ebb/tensor/ops/layout.h>
 #include <ebb/tensor/ops/pointwise.h>
 #include <ebb/tensor/ops/reduce.h>
-#include <xxhash.h>
 
 #include <cmath>
 #include <filesystem>
@@ -19,21 +18,11 @@ namespace {
 
 constexpr std::int64_t at_once = 32;  // images through the autoencoder
 
-std::uint64_t hash_of(const void* data, std::size_t bytes, std::uint64_t seed) {
-  return XXH3_64bits_withSeed(data, bytes, seed);
-}
-
 }  // namespace
 
 std::string content_hash(AutoencoderKL& autoencoder) {
-  std::uint64_t hash = 0;
-  for (const NamedTensor& weight : state_dict(autoencoder)) {
-    const Tensor host = weight.tensor.to(Device::cpu);
-    hash = hash_of(weight.name.data(), weight.name.size(), hash);
-    hash = hash_of(host.raw(), static_cast<std::size_t>(host.bytes()), hash);
-  }
-  const double scale[2] = {autoencoder.config().scaling_factor, autoencoder.config().shift_factor};
-  return fmt::format("{:016x}", hash_of(scale, sizeof(scale), hash));
+  const AutoencoderKLConfig& config = autoencoder.config();
+  return content_hash(state_dict(autoencoder), {config.scaling_factor, config.shift_factor});
 }
 
 Tensor latents_of(const Dataset& data, AutoencoderKL& autoencoder, const std::string& path) {

@@ -33,6 +33,10 @@ std::string_view name_in(const Names<T>& names, T value) {
   fail("a value without a name");
 }
 
+const Names<DistillationConfig::Method> method_names{
+    {"progressive", DistillationConfig::Method::progressive},
+    {"consistency", DistillationConfig::Method::consistency}};
+
 constexpr std::int64_t many = 1'000'000'000;
 constexpr double large = 1e30;
 
@@ -118,6 +122,13 @@ Json to_json(const RunConfig& config) {
     model["autoencoder"] = autoencoder_config_to_json(config.autoencoder);
   else
     model["time_features"] = config.time_features;
+  if (config.student) {
+    const DistillationConfig& d = config.student->distillation;
+    model["student"] = {{"method", name_in(method_names, d.method)},
+                        {"steps", d.steps},
+                        {"guidance", d.guidance},
+                        {"teacher", config.student->teacher}};
+  }
   if (config.latent) model["latent"] = {{"autoencoder", config.latent->hash}};
   if (config.text) model["text"] = clip_text_config_to_json(config.text->encoder);
   const DatasetOptions& data = config.data;
@@ -165,6 +176,14 @@ RunConfig run_config_from_json(const Json& json) {
     config.text = TextConfig{clip_text_config_from_json(json["model"]["text"]), nullptr};
   if (config.model == "unet" && model.has("latent"))
     config.latent = LatentConfig{nullptr, model.object("latent").text("autoencoder")};
+  if (model.has("student")) {
+    const JsonReader s = model.object("student");
+    config.student = StudentConfig{{.method = s.choice("method", method_names),
+                                    .steps = s.integer("steps", 1, 100'000),
+                                    .guidance = s.number("guidance", -1e6, 1e6)},
+                                   s.text("teacher"),
+                                   {}};
+  }
   if (j.has("reconstruction")) {
     const JsonReader r = j.object("reconstruction");
     config.reconstruction = {r.number("kl_weight", 0, large), r.flag("flip")};

@@ -3,6 +3,7 @@
 
 #include <ebb/apps/data/dataset.h>
 #include <ebb/diffusion/losses/autoencoder_objective.h>
+#include <ebb/diffusion/losses/distillation.h>
 #include <ebb/diffusion/losses/objective.h>
 #include <ebb/diffusion/models/unet2d_config.h>
 #include <ebb/diffusion/text/text_to_image.h>
@@ -27,6 +28,14 @@ struct LatentConfig {
   std::string hash;                            // its content_hash (data/latents.h)
 };
 
+// What a student was taught.
+struct StudentConfig {
+  DistillationConfig distillation;
+  std::string
+      teacher;  // the content_hash (system/content_hash.h) of teacher.safetensors in the run
+  std::vector<NamedTensor> weights = {};  // the teacher's, of a run that is being made
+};
+
 struct RunConfig {
   DatasetOptions data;
   DatasetInfo image;  // of the data set; sampling needs no more of it
@@ -35,7 +44,8 @@ struct RunConfig {
   UNet2DConfig unet;                   // for unet
   std::optional<TextConfig> text;      // for unet: it is told captions
   std::optional<LatentConfig> latent;  // for unet: it works on latents
-  AutoencoderKLConfig autoencoder;     // for autoencoder
+  std::optional<StudentConfig> student;
+  AutoencoderKLConfig autoencoder;  // for autoencoder
   AutoencoderObjective reconstruction;
   std::int64_t time_features = 0;  // for the tutorial's two: 0 is the tutorial's plain t
 

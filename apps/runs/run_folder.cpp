@@ -3,8 +3,10 @@
 #include <ebb/apps/exchange/tokenizer_json.h>
 #include <ebb/apps/runs/run_folder.h>
 #include <ebb/apps/system/console.h>
+#include <ebb/apps/system/content_hash.h>
 #include <ebb/tensor/io/atomic_file.h>
 #include <ebb/tensor/io/input_file.h>
+#include <ebb/tensor/io/safetensors.h>
 
 #include <algorithm>
 #include <charconv>
@@ -33,7 +35,7 @@ bool is_unfinished(const fs::path& path) {
   std::error_code error;
   if (name == "checkpoints" || name == "samples") return fs::is_empty(path, error);
   return name == "lock" || name == "autoencoder" || name == "tokenizer.json" ||
-         name == "words.txt" || is_temporary(name);
+         name == "words.txt" || name == "teacher.safetensors" || is_temporary(name);
 }
 
 bool nothing_in(const std::string& path) {
@@ -102,12 +104,15 @@ RunFolder RunFolder::create(const std::string& path, const RunConfig& config) {
     if (config.latent)
       write_diffusers_autoencoder(*config.latent->autoencoder, config.image.height,
                                   run.file("autoencoder"));
+    if (config.student)
+      write_safetensors(run.file("teacher.safetensors"), config.student->weights,
+                        {{"format", "pt"}});
     // Last: a folder is a run when it has one.
     write_file(run.file("config.json"), to_json(config).dump(2) + "\n");
   } catch (...) {
     std::error_code ignored;
-    for (const char* name :
-         {"config.json", "tokenizer.json", "words.txt", "checkpoints", "samples"})
+    for (const char* name : {"config.json", "tokenizer.json", "words.txt", "teacher.safetensors",
+                             "checkpoints", "samples"})
       fs::remove(run.file(name), ignored);
     fs::remove_all(run.file("autoencoder"), ignored);
     if (!existed) fs::remove(path, ignored);
@@ -239,6 +244,17 @@ std::unique_ptr<AutoencoderKL> RunFolder::load_autoencoder(Weights weights,
   std::unique_ptr<AutoencoderKL> autoencoder = make_autoencoder(config_);
   load_weights(*autoencoder, weights, step);
   return autoencoder;
+}
+
+std::vector<NamedTensor> RunFolder::teacher_weights() const {
+  if (!config_.student) return {};
+  const std::string path = file("teacher.safetensors");
+  std::vector<NamedTensor> weights = read_safetensors(path).tensors;
+  const std::string found = content_hash(weights);
+  check(found == config_.student->teacher,
+        "{}: its content is {}, the run was taught by {}; give back the one that belongs there",
+        path, found, config_.student->teacher);
+  return weights;
 }
 
 void RunFolder::append_metrics(const nlohmann::json& line) const {

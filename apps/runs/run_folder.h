@@ -3,6 +3,7 @@
 //   config.json      what is trained (run_config.h)
 //   tokenizer.json   and words.txt, where captions are told
 //   autoencoder/     and latents.safetensors, where latents are learned
+//   teacher.safetensors   of a student
 //   metrics.jsonl    one JSON object a line: step, loss, grad_norm, learning_rate, seconds, ...
 //   checkpoints/     step-00001000/, the last few (checkpoint.h)
 //   samples/         step-00001000.png
@@ -62,6 +63,9 @@ class RunFolder {
   // The same of a run of model autoencoder.
   std::unique_ptr<AutoencoderKL> load_autoencoder(Weights weights = Weights::ema,
                                                   std::int64_t step = -1) const;
+
+  // Of a student; an Error if they are others than it was taught by. None of another run.
+  std::vector<NamedTensor> teacher_weights() const;
 
   // An Error where metrics.jsonl is there and cannot be read or written.
   void append_metrics(const nlohmann::json& line) const;

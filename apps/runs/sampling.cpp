@@ -98,7 +98,8 @@ std::vector<std::int64_t> parse_classes(const std::string& text, std::int64_t cl
 namespace {
 
 // The times of its steps; an Error for a request that cannot be meant.
-TimeGrid checked_grid(const Model& model, const Path& path, const SampleRequest& request) {
+TimeGrid checked_grid(const Model& model, const RunConfig& config, const Path& path,
+                      const SampleRequest& request) {
   check_usage(request.count >= 1 && request.batch >= 1,
               "{} samples in batches of {}; give 1 or more", request.count, request.batch);
   check_usage(std::isfinite(request.guidance), "guidance {}: give a finite number",
@@ -108,6 +109,10 @@ TimeGrid checked_grid(const Model& model, const Path& path, const SampleRequest&
               "--guidance {}: this model was trained without a null class, so there is nothing to "
               "guide from; give --guidance 1",
               request.guidance);
+  if (config.student)
+    check_usage(request.guidance == 1,
+                "--guidance {}: this model was taught guidance {} and knows no other; give 1",
+                request.guidance, config.student->distillation.guidance);
   TimeGridOptions options = request.grid;
   options.spacing =
       request.spacing.value_or(find_sampler(request.sampler, request.settings).spacing);
@@ -116,8 +121,15 @@ TimeGrid checked_grid(const Model& model, const Path& path, const SampleRequest&
 
 }  // namespace
 
+void use_as_taught(SampleRequest& request, const StudentConfig& student) {
+  const bool halves = student.distillation.method == DistillationConfig::Method::progressive;
+  request.sampler = halves ? "ddim" : "consistency";
+  request.steps = halves ? student.distillation.steps : 2;
+  request.guidance = 1;
+}
+
 BatchPlan plan_batches(const Model& model, const RunConfig& config, const SampleRequest& request) {
-  checked_grid(model, make_path(config), request);
+  checked_grid(model, config, make_path(config), request);
   const std::int64_t wanted = std::min(request.batch, request.count);
   const bool told = !request.labels.empty() || !request.prompts.empty();
   const std::int64_t runs = !told || request.guidance == 1 ? 1 : 2;
@@ -140,7 +152,7 @@ Tensor pictures_of(const RunConfig& config, const Tensor& samples) {
 void draw_each(const Model& model, const RunConfig& config, const SampleRequest& request,
                const SampleSink& sink, const SamplingObserver& observer) {
   const Path path = make_path(config);
-  const TimeGrid grid = checked_grid(model, path, request);
+  const TimeGrid grid = checked_grid(model, config, path, request);
   WeightCache weights;
   const WeightCache::Scope scope(weights);
   const BatchPlan plan = plan_batches(model, config, request);

@@ -40,6 +40,9 @@ struct SampleRequest {
   Drawing drawing = {};
 };
 
+// The sampler and the steps that a student was taught for, without guidance.
+void use_as_taught(SampleRequest& request, const StudentConfig& student);
+
 // What an observer of draw_samples sees: a batch's step, and where the batch is.
 struct SamplingView {
   std::int64_t first, count;  // samples of this batch; of all

@@ -48,6 +48,7 @@ Tensor sampled_preview(const TrainingSetup& setup, const RunConfig& config, Devi
   SampleRequest request;
   request.steps = std::min<std::int64_t>(20, config.timesteps);
   request.count = 40;
+  if (config.student) use_as_taught(request, *config.student);
   request.device = device;
   request.batch = std::max<std::int64_t>(1, config.batch / config.training.accumulation);
   if (model.num_classes() > 0) {
@@ -57,7 +58,8 @@ Tensor sampled_preview(const TrainingSetup& setup, const RunConfig& config, Devi
   if (config.text)
     for (std::int64_t i = 0; i < std::min<std::int64_t>(10, setup.data->size()); ++i)
       request.prompts.push_back(setup.data->caption(i));
-  if (model.has_null_class() && (config.text || model.num_classes() > 0)) request.guidance = 2;
+  if (model.has_null_class() && (config.text || model.num_classes() > 0) && !config.student)
+    request.guidance = 2;
   return draw_samples(model, config, request, [](const SamplingView&) {
     if (interrupted()) throw Cancelled();
   });
@@ -86,7 +88,7 @@ std::int64_t TrainingSetup::parameters() const {
 }
 
 std::unique_ptr<TrainingSetup> set_up(const RunConfig& config, const TrainingPlan& plan,
-                                      const Tensor& latents) {
+                                      const TrainingSources& sources) {
   auto setup = std::make_unique<TrainingSetup>();
   setup->data = open_dataset(config.data, Split::train);
   check_usage(config.training.accumulation <= config.batch,
@@ -104,12 +106,20 @@ std::unique_ptr<TrainingSetup> set_up(const RunConfig& config, const TrainingPla
     task.preview = [&s, device] { return reconstruction_preview(s, device); };
   } else {
     setup->model = make_model(config, device);
-    setup->trainer = std::make_unique<Trainer>(
-        named_parameters(*setup->model),
-        diffusion_objective(*setup->model, make_path(config), config.objective), config.training);
+    const Path path = make_path(config);
+    LossFunction loss = diffusion_objective(*setup->model, path, config.objective);
+    if (config.student) {
+      setup->teacher = make_model(config, device);
+      load_state_dict(*setup->teacher, sources.teacher);
+      load_state_dict(*setup->model, sources.teacher);
+      loss = distillation_objective(*setup->model, *setup->teacher, path,
+                                    config.objective.prediction, config.student->distillation);
+    }
+    setup->trainer = std::make_unique<Trainer>(named_parameters(*setup->model), std::move(loss),
+                                               config.training);
     task.preview = [&s, config, device] { return sampled_preview(s, config, device); };
   }
-  if (config.latent) setup->latents = config.latent->autoencoder->scaled(latents);
+  if (config.latent) setup->latents = config.latent->autoencoder->scaled(sources.latents);
   task.batch = [&s, config](const std::vector<std::int64_t>& indices) {
     return batch_of(s, config, indices);
   };

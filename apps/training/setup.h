@@ -9,7 +9,8 @@ struct TrainingSetup {
   std::unique_ptr<Dataset> data;
   std::unique_ptr<Model> model;  // one of these is what learns
   std::unique_ptr<AutoencoderKL> autoencoder;
-  Tensor latents;  // of the data, scaled, where the model learns those
+  std::unique_ptr<Model> teacher;  // of a student
+  Tensor latents;                  // of the data, scaled, where the model learns those
   std::unique_ptr<Trainer> trainer;
   double memory = 0;  // bytes, of a step
   TrainingTask task;  // which the members above must outlive
@@ -17,9 +18,15 @@ struct TrainingSetup {
   std::int64_t parameters() const;
 };
 
-// `latents` of the data set's images, not scaled, where config.latent is. An Error where the
-// configuration cannot be trained, or its step takes more memory than there is.
+// What a run is trained from beside its data set.
+struct TrainingSources {
+  Tensor latents;  // of its images, not scaled, where config.latent is
+  std::vector<NamedTensor>
+      teacher;  // weights, where config.student is; the student begins as these
+};
+
+// An Error where the configuration cannot be trained, or its step takes more memory than there is.
 std::unique_ptr<TrainingSetup> set_up(const RunConfig& config, const TrainingPlan& plan,
-                                      const Tensor& latents);
+                                      const TrainingSources& sources);
 
 }  // namespace ebb::apps

@@ -202,6 +202,40 @@ TEST_CASE("latent runs: the folder, and the same bits after a stop") {
   CHECK(read_npy(folder / "a.npy").shape() == Shape{2, 16, 16, 3});
 }
 
+TEST_CASE("students: the same bits after a stop, drawn as they were taught") {
+  using namespace text_run;
+  const TemporaryFolder folder;
+  for (const std::string method : {"progressive", "consistency"})
+    for (const std::string& teacher : {captioned_run(), latent_runs().run}) {
+      CAPTURE(method);
+      const std::string run = folder / (method + (teacher == captioned_run() ? "" : "-latent"));
+      succeed({"train", "--distil", teacher, "--method", method, "--student-steps", "3",
+               "--teacher-guidance", "2", "--out", run, "--batch", "4", "--steps", "3",
+               "--save-every", "1", "--log-every", "1"});
+      check_resumes(run, "step-00000003");
+      succeed({"sample", run, "--prompt", "red", "--count", "2", "--out", run + ".npy"});
+      const bool halves = method == "progressive";
+      succeed({"sample", run, "--prompt", "red", "--count", "2", "--out", run + "-said.npy",
+               "--sampler", halves ? "ddim" : "consistency", "--steps", halves ? "3" : "2",
+               "--guidance", "1"});
+      CHECK(read_npy(run + ".npy").to_vector<float>() ==
+            read_npy(run + "-said.npy").to_vector<float>());
+    }
+  const std::string run = folder / "progressive";
+  check_refused({"sample", run, "--guidance", "3", "--out", folder / "x.png"}, 2, "was taught");
+  const std::string weights = run + "/teacher.safetensors";
+  std::vector<NamedTensor> changed = read_safetensors(weights).tensors;
+  changed[0].tensor.copy_(changed[0].tensor.clone() + 1e-3);
+  write_safetensors(weights, changed);
+  check_refused({"train", "--resume", "--out", run, "--steps", "9"}, 1, "was taught by");
+  const auto refused = [&](const Arguments& more, const std::string& words) {
+    check_refused(Arguments{"train", "--out", folder / "x", "--steps", "1"} + more, 2, words);
+    CHECK(!fs::exists(folder / "x"));
+  };
+  refused({"--distil", captioned_run(), "--data", "scenes"}, "as its teacher");
+  refused({"--distil", latent_runs().autoencoder}, "no images that a student");
+}
+
 TEST_CASE("latent runs: what does not belong together is refused") {
   using namespace text_run;
   const TemporaryFolder folder;
@@ -226,7 +260,7 @@ TEST_CASE("latent runs: what does not belong together is refused") {
   train({"--latent", latent_runs().autoencoder, "--size", "18"}, "no multiple of 4");
   train({"--model", "autoencoder", "--size", "18"}, "no multiple of 4");
   check_refused({"sample", latent_runs().run, "--out", folder / "x.png", "--from", "data",
-                 "--strength", "0.5"},
+                 "--strength", "0.5", "--prompt", "red"},
                 2, "latents");
 }
 

@@ -157,6 +157,15 @@ Tensor kept_latents(const RunFolder& run) {
   return latents_of(*data, *config.latent->autoencoder, run.file("latents.safetensors"));
 }
 
+// How long the steps that are left take, or how many there will be.
+std::string time_in_words(const TrainingPlan& plan, double seconds, std::int64_t done) {
+  if (plan.minutes > 0 && plan.steps == 0)
+    return fmt::format("about {:.2g} s a step, {} steps in {:g} min", seconds,
+                       static_cast<std::int64_t>(60 * plan.minutes / seconds), plan.minutes);
+  const double left = seconds * static_cast<double>(std::max<std::int64_t>(0, plan.steps - done));
+  return fmt::format("about {:.2g} s a step, {:.3g} min in all", seconds, left / 60);
+}
+
 std::string told_in_words(const RunConfig& config) {
   if (!config.text) return fmt::format("{} classes", config.image.class_names.size());
   return fmt::format("captions of {} words", config.text->tokenizer->words().size());
@@ -197,10 +206,12 @@ void train(TrainOptions& options) {
   }
   const RunConfig& config = run->config();
   note(fmt::format(
-      "{} images of {} x {} x {}, {}; {} with {} parameters; at most about "
-      "{:.2f} GB of memory; into {}",
+      "{} images of {} x {} x {}, {}; {} with {} parameters; at most about {:.2f} GB of memory; "
+      "{}; "
+      "into {}",
       setup->data->size(), config.image.height, config.image.width, config.image.channels,
-      told_in_words(config), config.model, setup->parameters(), setup->memory / 1e9, run->path()));
+      told_in_words(config), config.model, setup->parameters(), setup->memory / 1e9,
+      time_in_words(plan, setup->seconds, setup->trainer->steps()), run->path()));
   train_run(*run, plan, setup->task, *setup->trainer, seconds);
 }
 

@@ -6,6 +6,7 @@
 #include <ebb/tensor/ops/layout.h>
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
 
 namespace ebb::apps {
@@ -81,6 +82,26 @@ Tensor reconstruction_preview(const TrainingSetup& setup, Device device) {
   return cat(rows, 0);
 }
 
+// Seconds that a step takes, by the second of two passes over a few images.
+double time_step(const TrainingSetup& setup, const LossFunction& loss,
+                 const std::vector<NamedParameter>& parameters, const RunConfig& config,
+                 Device device) {
+  const std::int64_t part =
+      (config.batch + config.training.accumulation - 1) / config.training.accumulation;
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(std::min<std::int64_t>(8, part)));
+  std::iota(indices.begin(), indices.end(), 0);
+  for (std::int64_t& index : indices) index %= setup.task.size;
+  const Batch batch = setup.task.batch(indices).to(device);
+  double seconds = 0;
+  for (int pass = 0; pass < 2; ++pass) {
+    const auto start = std::chrono::steady_clock::now();
+    loss(batch, {.batch_size = std::ssize(indices)}).backward();
+    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    for (const NamedParameter& p : parameters) Variable(p.variable).zero_grad();
+  }
+  return seconds * static_cast<double>(config.batch) / static_cast<double>(indices.size());
+}
+
 }  // namespace
 
 std::int64_t TrainingSetup::parameters() const {
@@ -98,16 +119,18 @@ std::unique_ptr<TrainingSetup> set_up(const RunConfig& config, const TrainingPla
   TrainingTask& task = setup->task;
   task.size = setup->data->size();
   const TrainingSetup& s = *setup;
+  LossFunction loss;
+  std::vector<NamedParameter> parameters;
   if (config.model == "autoencoder") {
     setup->autoencoder = make_autoencoder(config, device);
-    setup->trainer = std::make_unique<Trainer>(
-        named_parameters(*setup->autoencoder),
-        autoencoder_objective(*setup->autoencoder, config.reconstruction), config.training);
+    parameters = named_parameters(*setup->autoencoder);
+    loss = autoencoder_objective(*setup->autoencoder, config.reconstruction);
     task.preview = [&s, device] { return reconstruction_preview(s, device); };
   } else {
     setup->model = make_model(config, device);
     const Path path = make_path(config);
-    LossFunction loss = diffusion_objective(*setup->model, path, config.objective);
+    parameters = named_parameters(*setup->model);
+    loss = diffusion_objective(*setup->model, path, config.objective);
     if (config.student) {
       setup->teacher = make_model(config, device);
       load_state_dict(*setup->teacher, sources.teacher);
@@ -115,15 +138,15 @@ std::unique_ptr<TrainingSetup> set_up(const RunConfig& config, const TrainingPla
       loss = distillation_objective(*setup->model, *setup->teacher, path,
                                     config.objective.prediction, config.student->distillation);
     }
-    setup->trainer = std::make_unique<Trainer>(named_parameters(*setup->model), std::move(loss),
-                                               config.training);
     task.preview = [&s, config, device] { return sampled_preview(s, config, device); };
   }
   if (config.latent) setup->latents = config.latent->autoencoder->scaled(sources.latents);
   task.batch = [&s, config](const std::vector<std::int64_t>& indices) {
     return batch_of(s, config, indices);
   };
+  setup->trainer = std::make_unique<Trainer>(parameters, loss, config.training);
   setup->memory = check_step_memory(config);
+  setup->seconds = time_step(s, loss, parameters, config, device);
   return setup;
 }
 

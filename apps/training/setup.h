@@ -13,6 +13,7 @@ struct TrainingSetup {
   Tensor latents;                  // of the data, scaled, where the model learns those
   std::unique_ptr<Trainer> trainer;
   double memory = 0;  // bytes, of a step
+  double seconds = 0;  // of a step, about: measured on a few images
   TrainingTask task;  // which the members above must outlive
 
   std::int64_t parameters() const;

@@ -12,9 +12,9 @@ struct TrainingSetup {
   std::unique_ptr<Model> teacher;  // of a student
   Tensor latents;                  // of the data, scaled, where the model learns those
   std::unique_ptr<Trainer> trainer;
-  double memory = 0;  // bytes, of a step
+  double memory = 0;   // bytes, of a step
   double seconds = 0;  // of a step, about: measured on a few images
-  TrainingTask task;  // which the members above must outlive
+  TrainingTask task;   // which the members above must outlive
 
   std::int64_t parameters() const;
 };

@@ -53,7 +53,8 @@ if [ "$quick" = quick ]; then
   done
   check "minimal build" minimal example_tutorial example_guidance
   check "the tutorial on it" ctest --test-dir build/minimal -R "example_(tutorial|guidance)"
-  check "sanitizers: build" built sanitize -DEBB_BUILD_APPS=OFF
+  check "sanitizers: build" built sanitize -DEBB_BUILD_APPS=OFF \
+    "-DEBB_TEST_FOLDERS=tensor|kernels|autograd|nn|threads"
   check "sanitizers: tensor, autograd, nn" env ASAN_OPTIONS=allocator_may_return_null=1 \
     build/sanitize/tests/ebb_tests -sf="$library"
 else
@@ -64,7 +65,7 @@ else
         env EBB_SIMD="$target" OMP_NUM_THREADS=$threads $tests -sfe="*tests/apps*"
     done
   done
-  check "sanitizers: build" built sanitize -DEBB_BUILD_APPS=ON
+  check "sanitizers: build" built sanitize -DEBB_BUILD_APPS=ON -DEBB_TEST_FOLDERS=
   check "sanitizers: suite" env ASAN_OPTIONS=allocator_may_return_null=1 \
     build/sanitize/tests/ebb_tests
   check "minimal build" minimal all

@@ -43,7 +43,7 @@ library="*tests/tensor*,*tests/kernels*,*tests/autograd*,*tests/nn*,*tests/threa
 
 check "format" sh -c "find tensor autograd nn diffusion apps tests -name '*.h' -o -name '*.cpp' |
   xargs clang-format --dry-run -Werror"
-check "release build" built release
+check "release build" build ebb_tests
 if [ "$quick" = quick ]; then
   threads=1
   for target in $targets; do

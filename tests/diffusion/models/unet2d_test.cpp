@@ -111,7 +111,7 @@ TEST_SUITE("unet2d") {
     refused("act_fn", [](UNet2DConfig& c) { c.act_fn = "tanh"; });
     refused("patch_size", [](UNet2DConfig& c) { c.patch_size = 3; });
     refused("null class", [](UNet2DConfig& c) { c.num_class_embeds = 1; });
-    CHECK_THROWS_WITH_AS(level_type("CrossAttnDownBlock2D"), doctest::Contains("AttnDownBlock2D"),
+    CHECK_THROWS_WITH_AS(level_type("SkipDownBlock2D"), doctest::Contains("AttnDownBlock2D"),
                          Error);
 
     const UNet2D model = build(unet2d_preset("tiny", 1, 2));

@@ -73,9 +73,8 @@ void import_model(ImportOptions& options) {
 
 void export_model(const ExportOptions& options) {
   const RunFolder run = RunFolder::open(options.run);
-  check(run.config().model == "unet",
-        "{}: its model is the tutorial's {}; diffusers has only that of --model unet", options.run,
-        run.config().model);
+  check(run.config().model == "unet", "{}: its model is {}; only that of --model unet is exported",
+        options.run, run.config().model);
   check(!run.config().text && !run.config().latent,
         "{}: a network of captions or latents is more than one of diffusers' folders; export knows "
         "plain U-Nets alone",

@@ -34,8 +34,7 @@ bool is_unfinished(const fs::path& path) {
   const std::string name = path.filename().string();
   std::error_code error;
   if (name == "checkpoints" || name == "samples") return fs::is_empty(path, error);
-  return name == "lock" || name == "autoencoder" || name == "tokenizer.json" ||
-         name == "words.txt" || name == "teacher.safetensors" || is_temporary(name);
+  return name == "lock" || is_temporary(name);
 }
 
 bool nothing_in(const std::string& path) {

@@ -178,6 +178,18 @@ TEST_CASE("text runs: what cannot be is said before anything is made") {
   refused({"--data", "scenes", "--channels", "1"}, "coloured");
 }
 
+TEST_CASE("text runs: a folder that holds what a run is made of is nobody's but its owner's") {
+  using namespace text_run;
+  const TemporaryFolder folder;
+  for (const char* name : {"tokenizer.json", "words.txt", "teacher.safetensors", "autoencoder/x"}) {
+    const std::string out = folder / fs::path(name).stem().string();
+    fs::create_directories(fs::path(out + "/" + name).parent_path());
+    write_file(out + "/" + name, "precious");
+    check_refused(training(out, {"--steps", "1"}), 1, "no empty folder");
+    CHECK(contents_of(out + "/" + name) == "precious");
+  }
+}
+
 TEST_CASE("latent runs: the folder, and the same bits after a stop") {
   using namespace text_run;
   check_resumes(latent_runs().autoencoder, "step-00000003");

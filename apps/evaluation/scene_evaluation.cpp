@@ -112,6 +112,9 @@ void evaluate_scenes(const SceneSweep& sweep, const Model& model, const RunConfi
                      SampleRequest request, nlohmann::json head, const std::string& out) {
   check_usage(sweep.over != "checkpoints",
               "--sweep checkpoints: of scenes there are guidance and steps; give --checkpoint");
+  check_usage(
+      sweep.over != "guidance" || !config.student,
+      "--sweep guidance: a student knows the guidance that it was taught alone; sweep steps");
   std::vector<double> values = sweep.values;
   if (values.empty() && sweep.over == "guidance") values = {1, 1.5, 2, 3, 5, 8};
   if (values.empty() && sweep.over == "steps") values = {50, 20, 10, 4, 2, 1};

@@ -99,6 +99,9 @@ Variable scaled_dot_product_attention(const Variable& q, const Variable& k, cons
                                       const AttentionMask& mask, double scale = 0);
 // qkv (N, L, 3 heads d): queries, keys and values side by side; (N, L, heads d).
 Variable self_attention(const Variable& qkv, std::int64_t heads);
+// q (N, L, heads d), k and v (N, S, heads d): heads side by side; (N, L, heads d).
+Variable cross_attention(const Variable& q, const Variable& k, const Variable& v,
+                         std::int64_t heads);
 
 // Images (autograd/ops/conv.cpp, pool.cpp, norm.cpp).
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias = {},

@@ -17,6 +17,7 @@ struct Conditioning {
   Tensor text_tokens;  // (N, L) int64, what a tokenizer makes of a text
   Tensor text_states;  // (N, L, D), what a text encoder says of L tokens
   Tensor text_mask;    // (N, L), not 0 where a token counts; undefined: all do
+  Tensor text_pooled;  // (N, P), all of a text in one vector
 
   Conditioning() = default;
   // NOLINTNEXTLINE(google-explicit-constructor): where classes are all there is, they will do
@@ -51,6 +52,7 @@ struct Conditioning {
     visitor("text_tokens", self.text_tokens);
     visitor("text_states", self.text_states);
     visitor("text_mask", self.text_mask);
+    visitor("text_pooled", self.text_pooled);
   }
 };
 

@@ -206,6 +206,9 @@ class OperatorCases {
     for (const std::int64_t heads : {1, 2})
       (*this)("self-attention", {normal({2, 3, 12})},
               [heads](const Inputs& in) { return self_attention(in[0], heads); });
+    for (const std::int64_t heads : {1, 2})
+      (*this)("cross-attention", {normal({2, 3, 4}), normal({2, 5, 4}), normal({2, 5, 4})},
+              [heads](const Inputs& in) { return cross_attention(in[0], in[1], in[2], heads); });
   }
 
   void convolutions() {

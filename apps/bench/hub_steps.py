@@ -43,7 +43,7 @@ def text_to_image(torch, work, images, layout, compiled, optimizers):
         alpha, sigma = (f(t * 1.57)[:, None, None, None] for f in (torch.cos, torch.sin))
         noise = torch.randn_like(images)
         states = networks[0](tokens).last_hidden_state
-        y = networks[1](alpha * images + sigma * noise, t * 1000, states).sample
+        y = networks[1](alpha * images + sigma * noise, t * 1000, states, class_labels=states[:, -1]).sample
         return torch.nn.functional.mse_loss(y, alpha * noise - sigma * images)
 
     return trained(torch, [*text.parameters(), *unet.parameters()], loss, optimizers)

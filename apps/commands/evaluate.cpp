@@ -2,6 +2,7 @@
 #include <ebb/apps/commands/device_flag.h>
 #include <ebb/apps/commands/sampler_flags.h>
 #include <ebb/apps/evaluation/evaluation.h>
+#include <ebb/apps/evaluation/reconstruction.h>
 #include <ebb/apps/evaluation/scene_evaluation.h>
 #include <ebb/apps/evaluation/sweep.h>
 #include <ebb/apps/images/grid.h>
@@ -23,6 +24,7 @@ struct EvaluateOptions {
   SamplerFlags sampler;
   FeatureClassifierOptions classifier;
   SweepOptions sweep;
+  bool layout = false;
   std::string run, out, weights = "ema";
   std::int64_t checkpoint = -1;
 };
@@ -100,10 +102,32 @@ void evaluate_samples(const EvaluateOptions& options, const RunFolder& run, cons
   print("{}\n{}\n", options.out, picture);
 }
 
+void evaluate_autoencoder(EvaluateOptions& options, const RunFolder& run) {
+  check_usage(options.sweep.over.empty(),
+              "--sweep {}: {} holds an autoencoder, whose reconstructions are judged; leave it out",
+              options.sweep.over, run.path());
+  if (options.checkpoint < 0) options.checkpoint = run.newest_checkpoint();
+  const std::unique_ptr<AutoencoderKL> autoencoder =
+      run.load_autoencoder(weights_of(options), options.checkpoint);
+  evaluate_reconstructions(*autoencoder, run.config(), options.classifier,
+                           options.sampler.request.count,
+                           {{"run", run.path()},
+                            {"weights", options.weights},
+                            {"checkpoint", options.checkpoint},
+                            {"minutes", run.seconds_at(options.checkpoint) / 60}},
+                           options.out);
+}
+
 void evaluate(EvaluateOptions& options) {
   const bool sweeps = !options.sweep.over.empty();
   SampleRequest& request = options.sampler.request;
   const RunFolder run = RunFolder::open(options.run);
+  if (options.out.empty())
+    options.out =
+        run.file(sweeps ? fmt::format("sweep-{}.json", options.sweep.over) : "evaluation.json");
+  check_usage(options.out.ends_with(".json"), "--out {}: give a name that ends in .json",
+              options.out);
+  if (run.config().model == "autoencoder") return evaluate_autoencoder(options, run);
   RunConfig config = run.config();
   settle(options.sampler, config);
   try {
@@ -112,11 +136,6 @@ void evaluate(EvaluateOptions& options) {
     throw UsageError(error.what());
   }
   if (options.checkpoint < 0) options.checkpoint = run.newest_checkpoint();
-  if (options.out.empty())
-    options.out =
-        run.file(sweeps ? fmt::format("sweep-{}.json", options.sweep.over) : "evaluation.json");
-  check_usage(options.out.ends_with(".json"), "--out {}: give a name that ends in .json",
-              options.out);
 
   Json json{{"run", run.path()},
             {"weights", options.weights},
@@ -132,8 +151,8 @@ void evaluate(EvaluateOptions& options) {
     catch_interrupts();
     const std::unique_ptr<Model> model =
         run.load_model(weights_of(options), options.checkpoint, request.device);
-    evaluate_scenes({options.sweep.over, options.sweep.values}, *model, config, request,
-                    std::move(json), options.out);
+    evaluate_scenes({options.sweep.over, options.sweep.values, options.layout}, *model, config,
+                    request, options.classifier.cache, std::move(json), options.out);
     return;
   }
   const Evaluation evaluation(run.config(), options.classifier, request.count, request.seed);
@@ -184,6 +203,8 @@ void add_evaluate_command(CLI::App& app) {
                    "Instead a curve: over steps (of several samplers), over guidance, or over "
                    "checkpoints (ebb train --keep-every-minutes)")
       ->check(CLI::IsMember({"steps", "guidance", "checkpoints"}));
+  command->add_flag("--layout", o->layout,
+                    "Of scenes: also with each thing told where to be (ebb sample --region)");
   command->add_option("--values", o->sweep.values, "Steps or guidance to try")->delimiter(',');
   command->add_option("--samplers", o->sweep.samplers, "Samplers of --sweep steps")->delimiter(',');
   command->callback([o] { evaluate(*o); });

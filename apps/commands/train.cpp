@@ -18,7 +18,7 @@ struct TrainOptions {
   std::string shift = "1";
   std::string preset = "small", prediction = "v", loss_weight = "simple", condition = "auto";
   std::vector<std::int64_t> widths;  // none: the preset's
-  std::string out, latent, teacher, method = "progressive";
+  std::string out, latent, teacher, method;
   std::int64_t student_steps = 0;  // 0: the method's usual
   double teacher_guidance = 1;
   TrainingSources sources;
@@ -94,9 +94,36 @@ void settle_latents(TrainOptions& options, const Dataset& data) {
   config.latent = LatentConfig{autoencoder, content_hash(*autoencoder)};
 }
 
+// Of --method, with its usual numbers.
+DistillationConfig taught_how(const TrainOptions& options) {
+  using Method = DistillationConfig::Method;
+  DistillationConfig how{.guidance = options.teacher_guidance};
+  if (options.method == "consistency")
+    how.method = Method::consistency;
+  else if (options.method == "consistency-training")
+    how.method = Method::consistency_training;
+  how.steps = options.student_steps;
+  if (how.steps == 0)
+    how.steps = how.method == Method::progressive   ? 8
+                : how.method == Method::consistency ? 40
+                                                    : 160;
+  if (how.method != Method::consistency_training) return how;
+  check_usage(options.plan.steps > 0,
+              "--method consistency-training: its grid grows with the steps; give --steps");
+  check_usage(
+      how.guidance == 1,
+      "--teacher-guidance {}: consistency-training has no teacher to be guided; leave it out",
+      how.guidance);
+  // As often as it doubles, and once more to stay (Song & Dhariwal 2024, table 1).
+  double doublings = 0;
+  for (std::int64_t n = how.first_steps; n < how.steps; n *= 2) ++doublings;
+  how.doubling = std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(static_cast<double>(options.plan.steps) / (doublings + 1)));
+  return how;
+}
+
 // A student of the run at --distil: the same in all but how it is trained.
 void settle_student(TrainOptions& options) {
-  using Method = DistillationConfig::Method;
   const RunFolder run = RunFolder::open(options.teacher);
   RunConfig config = run.config();
   check_usage(config.model != "autoencoder" && !config.data.data.empty(),
@@ -107,12 +134,8 @@ void settle_student(TrainOptions& options) {
     options.sources.latents =
         latents_of(*open_dataset(config.data, Split::train), *config.latent->autoencoder,
                    run.file("latents.safetensors"));
-  const Method method = options.method == "progressive" ? Method::progressive : Method::consistency;
-  const std::int64_t usual = method == Method::progressive ? 8 : 40;
-  config.student = StudentConfig{
-      {method, options.student_steps > 0 ? options.student_steps : usual, options.teacher_guidance},
-      content_hash(options.sources.teacher),
-      options.sources.teacher};
+  config.student = StudentConfig{taught_how(options), content_hash(options.sources.teacher),
+                                 options.sources.teacher};
   config.training = options.config.training;
   config.batch = options.config.batch;
   options.config = std::move(config);
@@ -147,6 +170,13 @@ void settle(TrainOptions& options) {
     widths = options.widths;
   }
   config.shift = parse_shift(options.shift, config);
+  if (options.method.empty()) return;
+  check_usage(options.method == "consistency-training",
+              "--method {}: it needs a teacher; name its run with --distil", options.method);
+  check_usage(config.model != "autoencoder",
+              "--method {}: an autoencoder is trained by its reconstructions; leave it out",
+              options.method);
+  config.student = StudentConfig{taught_how(options), {}, {}};
 }
 
 // Of a run that is resumed; computed again where the file is lost.
@@ -276,10 +306,12 @@ void add_options(CLI::App& command, TrainOptions& o) {
   add("--distil", o.teacher,
       "Run of a teacher: a student of it is trained, to draw in fewer steps");
   add("--method", o.method,
-      "progressive (one step does what two of the teacher do) or consistency (one step says all)")
-      ->check(CLI::IsMember({"progressive", "consistency"}));
+      "progressive (one step does what two of the teacher do; usual), consistency (one step says "
+      "all) or consistency-training (that, without --distil too)")
+      ->check(CLI::IsMember({"progressive", "consistency", "consistency-training"}));
   add("--student-steps", o.student_steps,
-      "progressive: steps of the student (8 unless given); consistency: of the teacher (40)")
+      "progressive: steps of the student (8 unless given); consistency: of the teacher (40), "
+      "or of the grid when it has grown (160)")
       ->check(CLI::Range(0, 10'000));
   add("--teacher-guidance", o.teacher_guidance, "Guidance of the teacher, which the student learns")
       ->check(CLI::Range(-1000.0, 1000.0));

@@ -1,7 +1,7 @@
 #include <ebb/apps/evaluation/feature_classifier.h>
+#include <ebb/apps/evaluation/kept_judge.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/apps/system/progress.h>
-#include <ebb/tensor/io/safetensors.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -13,7 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* classifier_kind = "classifier";
 constexpr std::int64_t classifier_batch = 128;
 constexpr std::uint64_t classifier_seed = 1;
 
@@ -60,37 +59,6 @@ void train_classifier(Classifier& classifier, const Dataset& data, std::int64_t 
   }
 }
 
-// Whether the file is there, whole and what `wanted` says.
-bool load_classifier(Classifier& classifier, const std::string& file, const std::string& wanted) {
-  if (!fs::exists(file)) return false;
-  try {
-    Safetensors kept = read_safetensors(file);
-    check(kept.metadata["ebb.kind"] == classifier_kind, "{}: it holds no classifier", file);
-    if (kept.metadata["ebb.classifier"] != wanted) return false;
-    load_state_dict(classifier, kept.tensors);
-    return true;
-  } catch (const Error& error) {
-    note(fmt::format("{}; it is trained again", error.what()));
-    return false;
-  }
-}
-
-// The file's name, empty if it cannot be kept.
-std::string save_classifier(Classifier& classifier, const std::string& file,
-                            const std::string& wanted) {
-  try {
-    std::error_code error;
-    fs::create_directories(fs::path(file).parent_path(), error);
-    write_safetensors(
-        file, state_dict(classifier),
-        {{"format", "pt"}, {"ebb.kind", classifier_kind}, {"ebb.classifier", wanted}});
-    return file;
-  } catch (const Error& error) {
-    note(fmt::format("the classifier is not kept: {}", error.what()));
-    return {};
-  }
-}
-
 }  // namespace
 
 std::string default_cache() {
@@ -112,9 +80,9 @@ FeatureClassifier open_feature_classifier(const DatasetOptions& data, const Data
     return classifier;
   }
   const std::string wanted = description(data, train, options.steps);
-  if (load_classifier(classifier.network, classifier.file, wanted)) return classifier;
+  if (load_judge(state_dict(classifier.network), classifier.file, wanted)) return classifier;
   train_classifier(classifier.network, train, options.steps);
-  classifier.file = save_classifier(classifier.network, classifier.file, wanted);
+  classifier.file = save_judge(state_dict(classifier.network), classifier.file, wanted);
   return classifier;
 }
 

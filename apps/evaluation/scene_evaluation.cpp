@@ -3,10 +3,12 @@
 #include <ebb/apps/images/grid.h>
 #include <ebb/apps/system/console.h>
 #include <ebb/apps/system/progress.h>
+#include <ebb/diffusion/metrics/metrics.h>
 #include <ebb/tensor/io/atomic_file.h>
 #include <ebb/tensor/ops/layout.h>
 #include <ebb/tensor/ops/pointwise.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -20,6 +22,8 @@ struct KindName {
 constexpr std::array<KindName, 3> scene_kinds{{{SceneKind::seen, "seen in training"},
                                                {SceneKind::unseen_thing, "things never seen"},
                                                {SceneKind::unseen_pair, "pairs never seen"}}};
+
+constexpr std::int64_t compared_with = 2000;
 
 // Standard deviations of x, y and radius, summed.
 double spread(const std::vector<SceneThing>& things) {
@@ -36,9 +40,46 @@ double spread(const std::vector<SceneThing>& things) {
   return total;
 }
 
-void print_shares(const std::string& name, const SceneShares& s) {
-  print("{:<34}{:>9.3f}{:>9.3f}{:>9.3f}{:>9.3f}{:>9.3f}{:>9.3f}{:>9.2f}\n", name, s.colors,
-        s.shapes, s.things, s.relation, s.whole, s.clean, s.diversity);
+struct Column {
+  const char* name;
+  double SceneShares::*value;
+};
+constexpr std::array columns{Column{"colours", &SceneShares::colors},
+                             Column{"shapes", &SceneShares::shapes},
+                             Column{"things", &SceneShares::things},
+                             Column{"relation", &SceneShares::relation},
+                             Column{"whole", &SceneShares::whole},
+                             Column{"one", &SceneShares::one},
+                             Column{"alike", &SceneShares::alike},
+                             Column{"related", &SceneShares::related},
+                             Column{"three", &SceneShares::three},
+                             Column{"clean", &SceneShares::clean},
+                             Column{"diverse", &SceneShares::diversity},
+                             Column{"things*", &SceneShares::classified_things},
+                             Column{"whole*", &SceneShares::classified_whole},
+                             Column{"frechet", &SceneShares::frechet_distance}};
+
+void print_head() {
+  print("{:<34}", "share of samples right");
+  for (const Column& column : columns) print("{:>9}", column.name);
+  print("\n");
+}
+
+void print_shares(const std::string& name, const SceneShares& shares) {
+  print("{:<34}", name);
+  for (const Column& column : columns) print("{:>9.3f}", shares.*column.value);
+  print("\n");
+}
+
+// The part of the picture that thing `i` of a scene gets.
+Box box_of(const Scene& scene, std::size_t i) {
+  const auto n = static_cast<double>(scene.things.size());
+  const bool vertical =
+      scene.relation == SceneRelation::above || scene.relation == SceneRelation::below;
+  const bool mirrored =
+      scene.relation == SceneRelation::right_of || scene.relation == SceneRelation::below;
+  const double first = (mirrored ? n - 1 - static_cast<double>(i) : static_cast<double>(i)) / n;
+  return vertical ? Box{0, first, 1, 1 / n} : Box{first, 0, 1 / n, 1};
 }
 
 Tensor draw_asked(const Model& model, const RunConfig& config, SampleRequest request,
@@ -55,12 +96,22 @@ Tensor draw_asked(const Model& model, const RunConfig& config, SampleRequest req
   });
 }
 
+// Which of the shares of whole scenes a scene counts in.
+double SceneShares::*sort_of(const Scene& scene) {
+  if (scene.things.size() == 1) return &SceneShares::one;
+  if (scene.relation != SceneRelation::none) return &SceneShares::related;
+  const bool alike =
+      std::all_of(scene.things.begin(), scene.things.end(),
+                  [&](const SceneThing& thing) { return thing.kind() == scene.things[0].kind(); });
+  return alike ? &SceneShares::alike : &SceneShares::three;
+}
+
 }  // namespace
 
-nlohmann::json to_json(const SceneShares& s) {
-  return {{"colors", s.colors},      {"shapes", s.shapes}, {"things", s.things},
-          {"relation", s.relation},  {"whole", s.whole},   {"clean", s.clean},
-          {"diversity", s.diversity}};
+nlohmann::json to_json(const SceneShares& shares) {
+  nlohmann::json json;
+  for (const Column& column : columns) json[column.name] = shares.*column.value;
+  return json;
 }
 
 std::vector<Scene> asked_scenes(SceneKind kind, std::int64_t count) {
@@ -70,11 +121,26 @@ std::vector<Scene> asked_scenes(SceneKind kind, std::int64_t count) {
   return scenes;
 }
 
-SceneShares judge_scenes(const std::vector<Scene>& asked, const Tensor& images) {
+std::vector<SampleRegion> layout_of(const std::vector<Scene>& asked) {
+  std::size_t most = 0;
+  for (const Scene& scene : asked) most = std::max(most, scene.things.size());
+  std::vector<SampleRegion> regions(most > 1 ? most : 0);
+  for (std::size_t i = 0; i < regions.size(); ++i)
+    for (const Scene& scene : asked) {
+      const bool told = scene.things.size() > 1 && i < scene.things.size();
+      regions[i].prompts.push_back(told ? caption_of({{scene.things[i]}}) : "");
+      regions[i].boxes.push_back(told ? box_of(scene, i) : Box{});
+    }
+  return regions;
+}
+
+SceneShares judge_scenes(const std::vector<Scene>& asked, const Tensor& images,
+                         const SceneClassifier& classifier) {
   check(images.size(0) == std::ssize(asked), "scene judge: {} images for {} scenes", images.size(0),
         asked.size());
   SceneShares sums;
   std::vector<SceneThing> alone, drawn_alone;
+  SceneShares asked_of_sort;
   for (std::int64_t i = 0; i < images.size(0); ++i) {
     const Scene& scene = asked[static_cast<std::size_t>(i)];
     const SceneReading reading = read_scene(select(images, 0, i));
@@ -85,6 +151,8 @@ SceneShares judge_scenes(const std::vector<Scene>& asked, const Tensor& images) 
     sums.relation += verdict.relation;
     sums.whole += verdict.whole;
     sums.clean += verdict.clean;
+    sums.*sort_of(scene) += verdict.whole;
+    ++(asked_of_sort.*sort_of(scene));
     if (scene.things.size() != 1 || scene.size != SceneSize::unsaid || !verdict.things) continue;
     alone.push_back(reading.things[0]);
     drawn_alone.push_back(scene.things[0]);
@@ -93,23 +161,25 @@ SceneShares judge_scenes(const std::vector<Scene>& asked, const Tensor& images) 
   for (const auto share : {&SceneShares::colors, &SceneShares::shapes, &SceneShares::things,
                            &SceneShares::relation, &SceneShares::whole, &SceneShares::clean})
     sums.*share /= static_cast<double>(asked.size());
+  for (const auto share :
+       {&SceneShares::one, &SceneShares::alike, &SceneShares::related, &SceneShares::three})
+    sums.*share /= std::max(1.0, asked_of_sort.*share);
+  const Tensor clean = clamp(images, -1, 1);
+  for (const SceneOpinion& opinion : classifier.judge(asked, clean)) {
+    sums.classified_things += opinion.things / static_cast<double>(asked.size());
+    sums.classified_whole += opinion.whole / static_cast<double>(asked.size());
+  }
+  std::vector<Scene> others;
+  for (std::int64_t i = 0; i < compared_with; ++i)
+    others.push_back(make_scene(scene_test, static_cast<std::uint64_t>(i), kind_of(asked[0])));
+  sums.frechet_distance = frechet_distance(
+      classifier.features(clean), classifier.features(drawn_scenes(others, images.size(1))));
   return sums;
 }
 
-SceneShares scene_ceiling(const std::vector<Scene>& asked, std::int64_t size) {
-  std::vector<Tensor> images;
-  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(size * size * 3));
-  for (const Scene& scene : asked) {
-    draw_scene(scene, size, pixels.data());
-    std::vector<float> values;
-    for (const std::uint8_t byte : pixels) values.push_back(to_float(byte));
-    images.push_back(Tensor::from(values).reshape({size, size, 3}));
-  }
-  return judge_scenes(asked, stack(images, 0));
-}
-
 void evaluate_scenes(const SceneSweep& sweep, const Model& model, const RunConfig& config,
-                     SampleRequest request, nlohmann::json head, const std::string& out) {
+                     SampleRequest request, const std::string& cache, nlohmann::json head,
+                     const std::string& out) {
   check_usage(sweep.over != "checkpoints",
               "--sweep checkpoints: of scenes there are guidance and steps; give --checkpoint");
   check_usage(
@@ -119,13 +189,14 @@ void evaluate_scenes(const SceneSweep& sweep, const Model& model, const RunConfi
   if (values.empty() && sweep.over == "guidance") values = {1, 1.5, 2, 3, 5, 8};
   if (values.empty() && sweep.over == "steps") values = {50, 20, 10, 4, 2, 1};
   if (sweep.over.empty()) values = {request.guidance};
-  print("{:<34}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}\n", "share of samples right", "colours",
-        "shapes", "things", "relation", "whole", "clean", "diverse");
+  const SceneClassifier classifier(config.image.width, cache);
+  print_head();
   std::vector<Tensor> shown_rows;
   head["rows"] = nlohmann::json::array();
   for (const auto& [kind, name] : scene_kinds) {
     const std::vector<Scene> asked = asked_scenes(kind, request.count);
-    const SceneShares ceiling = scene_ceiling(asked, config.image.width);
+    const SceneShares ceiling =
+        judge_scenes(asked, drawn_scenes(asked, config.image.width), classifier);
     print_shares(fmt::format("{}: as drawn", name), ceiling);
     head["rows"].push_back({{"scenes", name}, {"drawn", true}, {"shares", to_json(ceiling)}});
     for (const double value : values) {
@@ -133,13 +204,21 @@ void evaluate_scenes(const SceneSweep& sweep, const Model& model, const RunConfi
         request.steps = static_cast<std::int64_t>(value);
       else
         request.guidance = value;
-      const Tensor images = draw_asked(model, config, request, asked);
-      const SceneShares shares = judge_scenes(asked, images);
-      print_shares(fmt::format("  guidance {}, {} steps", request.guidance, request.steps), shares);
-      head["rows"].push_back({{"scenes", name},
-                              {"guidance", request.guidance},
-                              {"steps", request.steps},
-                              {"shares", to_json(shares)}});
+      Tensor images;
+      for (const bool layout : {false, true}) {
+        if (layout && !sweep.layout) continue;
+        request.regions = layout ? layout_of(asked) : std::vector<SampleRegion>();
+        images = draw_asked(model, config, request, asked);
+        const SceneShares shares = judge_scenes(asked, images, classifier);
+        print_shares(fmt::format("  guidance {}, {} steps{}", request.guidance, request.steps,
+                                 layout ? ", layout" : ""),
+                     shares);
+        head["rows"].push_back({{"scenes", name},
+                                {"guidance", request.guidance},
+                                {"steps", request.steps},
+                                {"layout", layout},
+                                {"shares", to_json(shares)}});
+      }
       if (value == values.front())
         shown_rows.push_back(slice(images, 0, 0, std::min<std::int64_t>(20, request.count)));
     }
@@ -147,7 +226,7 @@ void evaluate_scenes(const SceneSweep& sweep, const Model& model, const RunConfi
   const std::string picture = std::filesystem::path(out).replace_extension(".png").string();
   write_grid(picture, clip_x0(cat(shown_rows, 0), {Clip::Kind::range}), {.columns = 20});
   write_file(out, head.dump(2) + "\n");
-  print("{}\n{}\n", out, picture);
+  print("* by a network that was trained on scenes\n{}\n{}\n", out, picture);
 }
 
 }  // namespace ebb::apps

@@ -2,7 +2,7 @@
 // (scene_judge.h): compositions of training, and those that never occurred in it.
 #pragma once
 
-#include <ebb/apps/data/scenes.h>
+#include <ebb/apps/evaluation/scene_classifier.h>
 #include <ebb/apps/runs/sampling.h>
 
 #include <nlohmann/json.hpp>
@@ -12,27 +12,40 @@ namespace ebb::apps {
 // Shares of samples, or of drawn scenes: scene_judge.h says of what.
 struct SceneShares {
   double colors = 0, shapes = 0, things = 0, relation = 0, whole = 0, clean = 0;
+  // whole again, of what was asked: a thing alone, things alike, two in a relation, three things.
+  double one = 0, alike = 0, related = 0, three = 0;
   // Of things alone whose size was not asked for: the spread of place and radius, as a share of
   // that in scenes that were drawn. 1: as varied.
   double diversity = 0;
+  // By a network (scene_classifier.h): things, and whole but for sizes.
+  double classified_things = 0, classified_whole = 0;
+  // Frechet distance of its features from those of other scenes of the kind, drawn.
+  double frechet_distance = 0;
 };
 nlohmann::json to_json(const SceneShares& shares);
 
 // The scenes asked for: `count` of `kind`.
 std::vector<Scene> asked_scenes(SceneKind kind, std::int64_t count);
-// images (N, H, W, 3) in [-1, 1], one for each scene.
-SceneShares judge_scenes(const std::vector<Scene>& asked, const Tensor& images);
-// What the judge says of the scenes themselves, drawn in `size` x `size` pixels.
-SceneShares scene_ceiling(const std::vector<Scene>& asked, std::int64_t size);
+// images (N, H, W, 3), one for each scene.
+SceneShares judge_scenes(const std::vector<Scene>& asked, const Tensor& images,
+                         const SceneClassifier& classifier);
 
 // Prints a table, of request.count samples each for every kind and every setting (guidance, or
 // steps, one after another), and writes it to `out` (.json) beside a picture of samples of each
-// kind.
+// kind. What the judges say of the scenes themselves, drawn, is the first row of each kind.
 struct SceneSweep {
   std::string over;            // guidance, steps, or empty: the request as it is
   std::vector<double> values;  // none: usual ones
+  bool layout = false;         // beside each row one whose things are told where to be
 };
+
+// Where the things of each scene could be, as their captions say: two beside or above each other,
+// three in a row. A thing alone may be anywhere.
+std::vector<SampleRegion> layout_of(const std::vector<Scene>& asked);
+
+// `cache`: of the classifier.
 void evaluate_scenes(const SceneSweep& sweep, const Model& model, const RunConfig& config,
-                     SampleRequest request, nlohmann::json head, const std::string& out);
+                     SampleRequest request, const std::string& cache, nlohmann::json head,
+                     const std::string& out);
 
 }  // namespace ebb::apps

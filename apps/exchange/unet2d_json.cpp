@@ -75,6 +75,10 @@ void read_text_options(const json& j, UNet2DConfig& config) {
   config.cross_attention_dim = r.integer("cross_attention_dim", 1, 65536, 1280);
   config.transformer_layers_per_block = r.integer("transformer_layers_per_block", 1, 64, 1);
   config.use_linear_projection = r.flag("use_linear_projection", false);
+  if (!r.has("class_embed_type") || r.is_null("class_embed_type")) return;
+  check_only(j, "class_embed_type", "projection");
+  config.projection_class_embeddings_input_dim =
+      r.integer("projection_class_embeddings_input_dim", 1, 65536, 0);
 }
 
 json null_if_zero(std::int64_t value) { return value == 0 ? json() : json(value); }
@@ -87,7 +91,7 @@ UNet2DConfig unet2d_config_from_json(const json& j) {
   if (!text) check_only(j, "_class_name", "UNet2DModel");
   check_only(j, "time_embedding_type", "positional");
   check_only(j, "time_embedding_dim", nullptr);
-  check_only(j, "class_embed_type", nullptr);
+  if (!text) check_only(j, "class_embed_type", nullptr);
   check_only(j, "mid_block_type", text ? "UNetMidBlock2DCrossAttn" : "UNetMidBlock2D");
   constexpr std::int64_t most = 65536;
   const UNet2DConfig d = text ? conditional_defaults() : UNet2DConfig();
@@ -158,6 +162,9 @@ json unet2d_config_to_json(const UNet2DConfig& c) {
   result["cross_attention_dim"] = c.cross_attention_dim;
   result["transformer_layers_per_block"] = c.transformer_layers_per_block;
   result["use_linear_projection"] = c.use_linear_projection;
+  if (c.projection_class_embeddings_input_dim == 0) return result;
+  result["class_embed_type"] = "projection";
+  result["projection_class_embeddings_input_dim"] = c.projection_class_embeddings_input_dim;
   return result;
 }
 

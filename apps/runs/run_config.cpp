@@ -35,7 +35,8 @@ std::string_view name_in(const Names<T>& names, T value) {
 
 const Names<DistillationConfig::Method> method_names{
     {"progressive", DistillationConfig::Method::progressive},
-    {"consistency", DistillationConfig::Method::consistency}};
+    {"consistency", DistillationConfig::Method::consistency},
+    {"consistency-training", DistillationConfig::Method::consistency_training}};
 
 constexpr std::int64_t many = 1'000'000'000;
 constexpr double large = 1e30;
@@ -126,6 +127,8 @@ Json to_json(const RunConfig& config) {
     const DistillationConfig& d = config.student->distillation;
     model["student"] = {{"method", name_in(method_names, d.method)},
                         {"steps", d.steps},
+                        {"first_steps", d.first_steps},
+                        {"doubling", d.doubling},
                         {"guidance", d.guidance},
                         {"teacher", config.student->teacher}};
   }
@@ -180,6 +183,8 @@ RunConfig run_config_from_json(const Json& json) {
     const JsonReader s = model.object("student");
     config.student = StudentConfig{{.method = s.choice("method", method_names),
                                     .steps = s.integer("steps", 1, 100'000),
+                                    .first_steps = s.integer("first_steps", 1, 100'000, 10),
+                                    .doubling = s.integer("doubling", 0, many, 0),
                                     .guidance = s.number("guidance", -1e6, 1e6)},
                                    s.text("teacher"),
                                    {}};

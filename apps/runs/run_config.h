@@ -31,8 +31,8 @@ struct LatentConfig {
 // What a student was taught.
 struct StudentConfig {
   DistillationConfig distillation;
-  std::string
-      teacher;  // the content_hash (system/content_hash.h) of teacher.safetensors in the run
+  // The content_hash (system/content_hash.h) of teacher.safetensors in the run; empty: untaught.
+  std::string teacher;
   std::vector<NamedTensor> weights = {};  // the teacher's, of a run that is being made
 };
 

@@ -103,7 +103,7 @@ RunFolder RunFolder::create(const std::string& path, const RunConfig& config) {
     if (config.latent)
       write_diffusers_autoencoder(*config.latent->autoencoder, config.image.height,
                                   run.file("autoencoder"));
-    if (config.student)
+    if (config.student && !config.student->teacher.empty())
       write_safetensors(run.file("teacher.safetensors"), config.student->weights,
                         {{"format", "pt"}});
     // Last: a folder is a run when it has one.
@@ -246,7 +246,7 @@ std::unique_ptr<AutoencoderKL> RunFolder::load_autoencoder(Weights weights,
 }
 
 std::vector<NamedTensor> RunFolder::teacher_weights() const {
-  if (!config_.student) return {};
+  if (!config_.student || config_.student->teacher.empty()) return {};
   const std::string path = file("teacher.safetensors");
   std::vector<NamedTensor> weights = read_safetensors(path).tensors;
   const std::string found = content_hash(weights);

@@ -132,11 +132,16 @@ std::unique_ptr<TrainingSetup> set_up(const RunConfig& config, const TrainingPla
     parameters = named_parameters(*setup->model);
     loss = diffusion_objective(*setup->model, path, config.objective);
     if (config.student) {
-      setup->teacher = make_model(config, device);
-      load_state_dict(*setup->teacher, sources.teacher);
-      load_state_dict(*setup->model, sources.teacher);
-      loss = distillation_objective(*setup->model, *setup->teacher, path,
-                                    config.objective.prediction, config.student->distillation);
+      const DistillationConfig& how = config.student->distillation;
+      const Prediction prediction = config.objective.prediction;
+      if (!sources.teacher.empty()) load_state_dict(*setup->model, sources.teacher);
+      if (how.method == DistillationConfig::Method::consistency_training) {
+        loss = consistency_objective(*setup->model, path, prediction, how);
+      } else {
+        setup->teacher = make_model(config, device);
+        load_state_dict(*setup->teacher, sources.teacher);
+        loss = distillation_objective(*setup->model, *setup->teacher, path, prediction, how);
+      }
     }
     task.preview = [&s, config, device] { return sampled_preview(s, config, device); };
   }

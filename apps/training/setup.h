@@ -22,8 +22,8 @@ struct TrainingSetup {
 // What a run is trained from beside its data set.
 struct TrainingSources {
   Tensor latents;  // of its images, not scaled, where config.latent is
-  std::vector<NamedTensor>
-      teacher;  // weights, where config.student is; the student begins as these
+  // Weights that a student begins as, those of its teacher; none: it has no teacher.
+  std::vector<NamedTensor> teacher;
 };
 
 // An Error where the configuration cannot be trained, or its step takes more memory than there is.

@@ -73,4 +73,19 @@ Variable self_attention(const Variable& qkv, std::int64_t heads) {
       });
 }
 
+Variable cross_attention(const Variable& q, const Variable& k, const Variable& v,
+                         std::int64_t heads) {
+  const char* const name = "cross_attention";
+  const Attended value = cross_attention(q.value(), k.value(), v.value(), heads);
+  return Variable::record(
+      name, value.y, {q, k, v},
+      [heads, q = Saved(name, q.value()), k = Saved(name, k.value()), v = Saved(name, v.value()),
+       kept = Attended{{}, value.largest, value.totals}](const Tensor& grad,
+                                                         const Needs&) -> std::vector<Tensor> {
+        AttentionGradients gradients =
+            cross_attention_backward(grad, q.get(), k.get(), v.get(), heads, kept);
+        return {gradients.q, gradients.k, gradients.v};
+      });
+}
+
 }  // namespace ebb

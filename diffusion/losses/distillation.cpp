@@ -35,7 +35,8 @@ Tensor times_of(const Path& path, const Levels& levels, Device device) {
 }
 
 struct Distillation {
-  const Model &student, &teacher;
+  const Model& student;
+  const Model* teacher;  // null: none
   Path path;
   Prediction prediction;
   DistillationConfig config;
@@ -45,12 +46,12 @@ struct Distillation {
     const NoGrad no_grad;
     const std::int64_t count = x.size(0);
     const Tensor t = times_of(path, levels, x.device());
-    if (config.guidance == 1 || given.empty()) return teacher(x, t, given).value();
+    if (config.guidance == 1 || given.empty()) return (*teacher)(x, t, given).value();
     const ConditionalPredictor model = [&](const Tensor& y, const Level&,
                                            const Conditioning& told) {
-      return teacher(y, y.size(0) == count ? t : cat({t, t}, 0), told).value();
+      return (*teacher)(y, y.size(0) == count ? t : cat({t, t}, 0), told).value();
     };
-    return classifier_free(model, given, teacher.null_conditioning(count, x.device()),
+    return classifier_free(model, given, teacher->null_conditioning(count, x.device()),
                            config.guidance)(x, levels[0]);
   }
 
@@ -59,7 +60,7 @@ struct Distillation {
               const Conditioning& given) const {
     const Ends ends = x0_coefficients(prediction, from);
     const Tensor x0 =
-        clip_x0(mix(ends.a, x, ends.b, guided_output(x, from, given)), teacher.sample.clip);
+        clip_x0(mix(ends.a, x, ends.b, guided_output(x, from, given)), teacher->sample.clip);
     std::vector<double> of_x0, of_x;
     for (std::size_t i = 0; i < from.size(); ++i) {
       of_x.push_back(to[i].sigma / from[i].sigma);
@@ -114,17 +115,31 @@ struct Distillation {
       return weighted_mse(student(x, times_of(path, from, x.device()), given),
                           output_that_leads(x, y, from, to));
     }
-    const Tensor y = step(x, from, to, given);
+    return mean(inconsistency(x, from, step(x, from, to, given), to, given));
+  }
+
+  // The pseudo-Huber distance of what the student says of x and y, (N); of y it is the target.
+  Variable inconsistency(const Tensor& x, const Levels& from, const Tensor& y, const Levels& to,
+                         const Conditioning& given) const {
     Tensor target;
     {
       const NoGrad no_grad;
       target = x0_of_student(y, to, given).value();
     }
-    const Variable d = reshape(x0_of_student(x, from, given) - Variable(target), {count, -1});
+    const Variable d = reshape(x0_of_student(x, from, given) - Variable(target), {x.size(0), -1});
     const double c = 0.00054 * std::sqrt(static_cast<double>(d.size(1)));
-    return mean(sqrt(sum(square(d), {1}) + c * c) - c);
+    return sqrt(sum(square(d), {1}) + c * c) - c;
   }
 };
+
+double ratio_of(const Level& level) { return level.sigma / level.alpha; }
+
+// The number of the interval in which a share of the whole lies.
+std::size_t interval_at(const std::vector<double>& probabilities, double share) {
+  std::size_t i = 0;
+  while (i + 1 < probabilities.size() && share >= probabilities[i]) share -= probabilities[i++];
+  return i;
+}
 
 }  // namespace
 
@@ -136,8 +151,60 @@ LossFunction distillation_objective(const Model& student, const Model& teacher, 
         config.guidance);
   check(config.guidance == 1 || teacher.has_null_class(),
         "distillation: guidance {} by a teacher without a null class; give 1", config.guidance);
-  return Distillation{student,    teacher, path,
-                      prediction, config,  make_grid(path, config.steps * (halves ? 2 : 1))};
+  return Distillation{student,    &teacher, path,
+                      prediction, config,   make_grid(path, config.steps * (halves ? 2 : 1))};
+}
+
+std::vector<double> interval_probabilities(const TimeGrid& grid, double mean, double std) {
+  check(grid.size() >= 2, "consistency training: a grid of {} levels; two or more are needed",
+        grid.size());
+  const auto below = [&](const Level& level) {
+    return 0.5 * (1 + std::erf((std::log(ratio_of(level)) - mean) / (std * std::sqrt(2.0))));
+  };
+  std::vector<double> result;
+  double total = 0;
+  for (std::size_t i = 0; i + 1 < grid.size(); ++i) {
+    result.push_back(below(grid[i]) - below(grid[i + 1]));
+    total += result.back();
+  }
+  for (double& p : result) p /= total;
+  return result;
+}
+
+LossFunction consistency_objective(const Model& student, const Path& path, Prediction prediction,
+                                   const DistillationConfig& config) {
+  check(config.steps >= 2 && config.first_steps >= 2 && config.doubling >= 0,
+        "consistency training: {} steps, {} at first, doubled every {}; give 2 or more steps",
+        config.steps, config.first_steps, config.doubling);
+  const Distillation d{student, nullptr, path, prediction, config, {}};
+  return [d](const Batch& batch, const StepDraws& draws) {
+    const DistillationConfig& c = d.config;
+    std::int64_t steps = c.doubling > 0 ? std::min(c.first_steps, c.steps) : c.steps;
+    for (std::int64_t k = c.doubling; c.doubling > 0 && k <= draws.step && steps < c.steps;
+         k += c.doubling)
+      steps = std::min(2 * steps, c.steps);
+    const TimeGrid grid = make_grid(d.path, steps, Spacing::karras);
+    const std::vector<double> probabilities = interval_probabilities(grid);
+    const std::int64_t count = batch.images.size(0);
+    const std::vector<double> u =
+        stratified(philox_uniform({count}, draws.address(Purpose::timestep), DType::float64),
+                   draws.first_sample, draws.batch_size)
+            .to_vector<double>();
+    Levels from, to;
+    std::vector<double> weights;  // Song & Dhariwal 2024, table 1
+    for (const double share : u) {
+      const std::size_t i = interval_at(probabilities, share);
+      from.push_back(grid[i]);
+      to.push_back(grid[i + 1]);
+      weights.push_back(1 / (ratio_of(grid[i]) - ratio_of(grid[i + 1])));
+    }
+    const Tensor eps = philox_normal(batch.images.shape(), draws.address(Purpose::noise),
+                                     DType::float32, batch.images.device());
+    const Conditioning given = d.student.understood(batch.conditioning);
+    const Variable apart = d.inconsistency(add_noise(from, batch.images, eps), from,
+                                           add_noise(to, batch.images, eps), to, given);
+    return mean(Variable(per_sample(weights, apart.value())) * apart);
+  };
 }
 
 }  // namespace ebb

@@ -2,6 +2,8 @@
 #include <ebb/diffusion/models/transformer2d.h>
 #include <ebb/nn/layers/init.h>
 
+#include <cmath>
+
 namespace ebb {
 
 CrossAttention::CrossAttention(std::int64_t width, std::int64_t context_width, std::int64_t heads,
@@ -18,17 +20,26 @@ Variable CrossAttention::operator()(const Variable& x) const {
 }
 
 Variable CrossAttention::operator()(const Variable& x, const TextContext& context) const {
+  const Variable q = to_q(x), k = to_k(context.states), v = to_v(context.states);
+  if (!context.mask.defined() && !context.probabilities)
+    return to_out(cross_attention(q, k, v, heads_));
   const auto split_heads = [&](const Variable& y) {  // (N, L, width) to (N, heads, L, d)
     return permute(reshape(y, {y.size(0), y.size(1), heads_, y.size(2) / heads_}), {0, 2, 1, 3});
   };
-  const Variable q = split_heads(to_q(x)), k = split_heads(to_k(context.states)),
-                 v = split_heads(to_v(context.states));
   const Tensor& mask = context.mask;
-  const Variable y =
-      mask.defined()
-          ? scaled_dot_product_attention(
-                q, k, v, AttentionMask{mask.reshape({mask.size(0), 1, 1, mask.size(1)}), false})
-          : scaled_dot_product_attention(q, k, v);
+  Variable y;
+  if (context.probabilities) {
+    check(!mask.defined(), "cross-attention: no probabilities are kept of a masked text");
+    const double scale = 1 / std::sqrt(static_cast<double>(x.size(2) / heads_));
+    const Variable p =
+        softmax(scale * matmul(split_heads(q), transpose(split_heads(k), -2, -1)), -1);
+    context.probabilities->push_back(p);
+    y = matmul(p, split_heads(v));
+  } else {
+    y = scaled_dot_product_attention(
+        split_heads(q), split_heads(k), split_heads(v),
+        AttentionMask{mask.reshape({mask.size(0), 1, 1, mask.size(1)}), false});
+  }
   return to_out(reshape(permute(y, {0, 2, 1, 3}), x.shape().vector()));
 }
 
@@ -44,8 +55,10 @@ GatedFeedForward::GatedFeedForward(std::int64_t width, Generator& generator)
       out({.in = 4 * width, .out = width}, generator) {}
 
 Variable GatedFeedForward::operator()(const Variable& x) const {
-  const std::vector<Variable> halves = split(proj(x), 4 * x.size(-1), -1);
-  return out(halves[0] * gelu(halves[1]));
+  // A product for each half: to cut one's result in two would cost a pass over all of it.
+  const std::vector<Variable> weights = split(proj.weight, 4 * x.size(-1), 0),
+                              biases = split(proj.bias, 4 * x.size(-1), 0);
+  return out(linear(x, weights[0], biases[0]) * gelu(linear(x, weights[1], biases[1])));
 }
 
 void GatedFeedForward::visit(Visitor& v) {

@@ -13,6 +13,10 @@ namespace ebb {
 struct TextContext {
   Variable states;  // (N, S, D)
   Tensor mask;      // (N, S), not 0 where a token counts; undefined: all do
+  Variable pooled;  // (N, P), all of it in one vector, for a network that takes one
+  // Where it is given, each attention to the text adds its probabilities (N, heads, L, S) here, in
+  // the order of the network; not with a mask.
+  std::vector<Variable>* probabilities = nullptr;
 };
 
 // softmax(Q K^T / sqrt(d)) V with Q from x and K, V from a context (Vaswani et al. 2017, section

@@ -20,7 +20,9 @@ BlockOptions block_options(const UNet2DConfig& config, Generator& generator) {
           &generator};
 }
 
-void check_text(const TextContext& text, std::int64_t width, std::int64_t count) {
+void check_text(const TextContext& text, const UNet2DConfig& config, std::int64_t count) {
+  const std::int64_t width = config.cross_attention_dim,
+                     pooled = config.projection_class_embeddings_input_dim;
   if (width == 0) {
     check(!text.states.defined(),
           "UNet2D without text (cross_attention_dim 0): a text was given; leave it out");
@@ -32,9 +34,25 @@ void check_text(const TextContext& text, std::int64_t width, std::int64_t count)
         "UNet2D: text states {} for {} images; ({}, L, {}) are needed", shape, count, count, width);
   check(!text.mask.defined() || text.mask.shape() == Shape{count, shape[1]},
         "UNet2D: text mask {} for text states {}; (N, L) is needed", text.mask.shape(), shape);
+  if (pooled == 0) return;
+  check(text.pooled.defined() && text.pooled.shape() == Shape{count, pooled},
+        "UNet2D: {} as the text in one vector; ({}, {}) is needed",
+        text.pooled.defined() ? fmt::format("{}", text.pooled.shape()) : "nothing", count, pooled);
 }
 
 }  // namespace
+
+ClassProjection::ClassProjection(std::int64_t in, std::int64_t out, Generator& generator)
+    : linear_1({.in = in, .out = out}, generator), linear_2({.in = out, .out = out}, generator) {}
+
+Variable ClassProjection::operator()(const Variable& x) const {
+  return linear_2(silu(linear_1(x)));
+}
+
+void ClassProjection::visit(Visitor& v) {
+  v("linear_1", linear_1);
+  v("linear_2", linear_2);
+}
 
 UNet2D::UNet2D(const UNet2DConfig& config, Generator& generator)
     : config_(checked(config)),
@@ -54,6 +72,9 @@ UNet2D::UNet2D(const UNet2DConfig& config, Generator& generator)
   if (config_.num_class_embeds > 0)
     class_embedding_ =
         Embedding({.count = config_.num_class_embeds, .width = options_.time_channels}, generator);
+  if (config_.projection_class_embeddings_input_dim > 0)
+    class_projection_.emplace(config_.projection_class_embeddings_input_dim, options_.time_channels,
+                              generator);
   for (std::size_t i = 0; i < levels; ++i)
     down_blocks_.emplace_back(config_.down_block_types[i], widths[i == 0 ? 0 : i - 1], widths[i],
                               i + 1 == levels, config_, options_);
@@ -71,13 +92,14 @@ std::int64_t UNet2D::num_classes() const {
   return config_.num_class_embeds - (config_.null_class ? 1 : 0);
 }
 
-Variable UNet2D::embed(const Tensor& t, const Conditioning& given) const {
+Variable UNet2D::embed(const Tensor& t, const Conditioning& given, const TextContext& text) const {
   const Tensor sinusoids = timestep_embedding(
       t, config_.block_out_channels[0],
       {.flip_sin_to_cos = config_.flip_sin_to_cos, .freq_shift = config_.freq_shift});
   Variable emb = time_linear_2_(silu(time_linear_1_(sinusoids)));
   if (class_embedding_)
     emb = add(emb, (*class_embedding_)(labels_or_null(given, t.size(0), t.device())));
+  if (class_projection_) emb = emb + (*class_projection_)(text.pooled);
   return activate(config_.act_fn, emb);
 }
 
@@ -86,6 +108,7 @@ Conditioning UNet2D::understood(const Conditioning& all) const {
   if (config_.cross_attention_dim == 0) return known;
   known.text_states = all.text_states;
   known.text_mask = all.text_mask;
+  if (config_.projection_class_embeddings_input_dim > 0) known.text_pooled = all.text_pooled;
   return known;
 }
 
@@ -93,8 +116,10 @@ Variable UNet2D::operator()(const Variable& x, const Tensor& t, const Conditioni
   if (config_.cross_attention_dim == 0 || !given.text_states.defined())
     return (*this)(x, t, given, TextContext{});
   Conditioning rest = given;
-  rest.text_states = rest.text_mask = Tensor();
-  return (*this)(x, t, rest, TextContext{given.text_states, given.text_mask});
+  rest.text_states = rest.text_mask = rest.text_pooled = Tensor();
+  TextContext text{given.text_states, given.text_mask, {}};
+  if (given.text_pooled.defined()) text.pooled = given.text_pooled;
+  return (*this)(x, t, rest, text);
 }
 
 Variable UNet2D::operator()(const Variable& x, const Tensor& t, const Conditioning& given,
@@ -115,8 +140,8 @@ Variable UNet2D::operator()(const Variable& x, const Tensor& t, const Conditioni
     given.check_for("UNet2D", x.size(0), {"labels"});
   else
     given.check_for("UNet2D without classes (num_class_embeds 0)", x.size(0), {});
-  check_text(text, config_.cross_attention_dim, x.size(0));
-  const Variable temb = embed(t, given);
+  check_text(text, config_, x.size(0));
+  const Variable temb = embed(t, given, text);
   Variable h = p == 1 ? x : pixel_unshuffle(x, p);
   if (config_.center_input_sample) h = add(mul(h, 2), -1);
   h = conv_in_(h);
@@ -133,6 +158,7 @@ void UNet2D::visit(Visitor& v) {
   v("time_embedding.linear_1", time_linear_1_);
   v("time_embedding.linear_2", time_linear_2_);
   v("class_embedding", class_embedding_);
+  v("class_embedding", class_projection_);
   v("down_blocks", down_blocks_);
   v("up_blocks", up_blocks_);
   v("mid_block", mid_block_);

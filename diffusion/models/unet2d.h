@@ -8,13 +8,23 @@
 //                             |_____________________________|     skips, channels side by side
 //
 // t -> sinusoids -> time_embedding (two Linear), plus a learned row for the class, goes into every
-// residual block. A text's states go into every level of cross-attention and the middle.
+// residual block. A text's states go into every level of cross-attention and the middle; one vector
+// of all of it, where projection_class_embeddings_input_dim says so, beside the time.
 #pragma once
 
 #include <ebb/diffusion/models/model.h>
 #include <ebb/diffusion/models/unet2d_blocks.h>
 
 namespace ebb {
+
+// Linear, SiLU, Linear.
+struct ClassProjection {
+  ClassProjection(std::int64_t in, std::int64_t out, Generator& generator);
+  Variable operator()(const Variable& x) const;
+  void visit(Visitor& v);
+
+  Linear linear_1, linear_2;
+};
 
 class UNet2D final : public Model {
  public:
@@ -40,13 +50,14 @@ class UNet2D final : public Model {
   void zero_last_layers();
 
  private:
-  Variable embed(const Tensor& t, const Conditioning& given) const;
+  Variable embed(const Tensor& t, const Conditioning& given, const TextContext& text) const;
 
   UNet2DConfig config_;
   BlockOptions options_;
   Conv2d conv_in_;
   Linear time_linear_1_, time_linear_2_;
   std::optional<Embedding> class_embedding_;
+  std::optional<ClassProjection> class_projection_;
   std::vector<DownBlock> down_blocks_;
   std::optional<MidBlock> mid_block_;
   std::vector<UpBlock> up_blocks_;

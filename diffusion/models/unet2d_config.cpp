@@ -135,6 +135,11 @@ void check_config(const UNet2DConfig& config) {
   check_one_of("resnet_time_scale_shift", config.resnet_time_scale_shift,
                {"default", "scale_shift"});
   check_at_least("cross_attention_dim", config.cross_attention_dim, 0);
+  check_at_least("projection_class_embeddings_input_dim",
+                 config.projection_class_embeddings_input_dim, 0);
+  check(config.projection_class_embeddings_input_dim == 0 || config.cross_attention_dim > 0,
+        "UNet2D: projection_class_embeddings_input_dim {} without a text; it must be 0",
+        config.projection_class_embeddings_input_dim);
   check_groups(config);
   check_text(config);
   check_head_dim(config);
@@ -150,7 +155,8 @@ double parameter_bound(const UNet2DConfig& config) {
   const double time = 4 * number(widths[0]);
   double total =
       9 * number(widths[0]) * (number(config.in_channels) + number(config.out_channels)) +
-      time * (number(widths[0]) + time + number(config.num_class_embeds));
+      time * (number(widths[0]) + time + number(config.num_class_embeds)) +
+      (number(config.projection_class_embeddings_input_dim) + time) * time;
   for (std::size_t i = 0; i < widths.size(); ++i) {
     const double width = number(widths[i]);
     const double widest = std::max({width, number(widths[i > 0 ? i - 1 : 0]),
@@ -209,6 +215,7 @@ UNet2DConfig unet2d_preset(std::string_view name, std::int64_t channels, std::in
   config.null_class = classes > 0;
   if (text_width == 0) return config;
   config.cross_attention_dim = text_width;
+  config.projection_class_embeddings_input_dim = text_width;
   config.attention_head_dim = 4;
   for (std::vector<LevelType>* types : {&config.down_block_types, &config.up_block_types})
     std::replace(types->begin(), types->end(), attention, cross_attention);

@@ -48,6 +48,9 @@ struct UNet2DConfig {
   std::int64_t cross_attention_dim = 0;
   std::int64_t transformer_layers_per_block = 1;
   bool use_linear_projection = false;
+  // Width of what sums up the text, which is added to the time embedding after two linear layers
+  // (diffusers: class_embed_type "projection"); 0: none.
+  std::int64_t projection_class_embeddings_input_dim = 0;
 
   // Our own. The last class embedding means "no class"; and the stem: pixels are taken in squares
   // of this size as channels, so the network sees (H / p, W / p, C p p).

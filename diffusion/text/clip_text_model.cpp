@@ -78,9 +78,9 @@ Embedding scaled_embedding(std::int64_t count, std::int64_t width, double std,
 
 CLIPTextModel::CLIPTextModel(const CLIPTextConfig& config, Generator& generator)
     : config_(checked_text(config)),
-      token_embedding_(scaled_embedding(config.vocab_size, config.hidden_size, 0.02, generator)),
+      token_embedding_(scaled_embedding(config.vocab_size, config.hidden_size, 1, generator)),
       position_embedding_(
-          scaled_embedding(config.max_position_embeddings, config.hidden_size, 0.01, generator)),
+          scaled_embedding(config.max_position_embeddings, config.hidden_size, 0.5, generator)),
       final_layer_norm_({.shape = {config.hidden_size}, .eps = config.layer_norm_eps}) {
   for (std::int64_t i = 0; i < config.num_hidden_layers; ++i)
     layers_.emplace_back(config, generator);

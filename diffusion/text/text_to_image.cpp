@@ -31,11 +31,17 @@ Variable TextToImage::operator()(const Variable& x, const Tensor& t,
   given.check_for("TextToImage", x.size(0), {"labels", "text_tokens", "text_states"});
   Conditioning classes;
   classes.labels = given.labels;
-  if (given.text_states.defined()) return unet_(x, t, classes, TextContext{given.text_states, {}});
-  const Tensor tokens = given.text_tokens.defined()
-                            ? given.text_tokens
-                            : null_conditioning(x.size(0), x.device()).text_tokens;
-  return unet_(x, t, classes, TextContext{text_encoder_(tokens), {}});
+  Variable states;
+  if (given.text_states.defined())
+    states = given.text_states;
+  else
+    states = text_encoder_(given.text_tokens.defined()
+                               ? given.text_tokens
+                               : null_conditioning(x.size(0), x.device()).text_tokens);
+  // The last token is the end of the text, or stands after it: it has seen all.
+  TextContext text{states, {}, {}};
+  if (unet_.config().projection_class_embeddings_input_dim > 0) text.pooled = select(states, 1, -1);
+  return unet_(x, t, classes, text);
 }
 
 void TextToImage::visit(Visitor& v) {

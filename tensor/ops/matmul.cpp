@@ -114,14 +114,17 @@ Heads stacked_heads(const Tensor& q, const Tensor& k, const Tensor& v, double sc
           rows(q, v.size(-1))};
 }
 
+// From image to image, head to head and row to row of heads side by side.
+HeadRows heads_of_rows(std::int64_t first, std::int64_t length, std::int64_t depth,
+                       std::int64_t row) {
+  return {first, length * row, depth, row};
+}
+
 Heads side_by_side(const Tensor& qkv, std::int64_t heads) {
   check_floating("self_attention", qkv);
   check(heads > 0 && qkv.rank() == 3 && qkv.size(2) % (3 * heads) == 0,
         "self_attention: qkv {} with {} heads; it must be (N, L, 3 heads d)", qkv.shape(), heads);
   const std::int64_t length = qkv.size(1), width = qkv.size(2) / 3, depth = width / heads;
-  const auto rows = [&](std::int64_t first, std::int64_t row) {
-    return HeadRows{first, length * row, depth, row};
-  };
   return {qkv.size(0),
           heads,
           length,
@@ -129,10 +132,26 @@ Heads side_by_side(const Tensor& qkv, std::int64_t heads) {
           depth,
           depth,
           usual_scale(depth),
-          rows(0, 3 * width),
-          rows(width, 3 * width),
-          rows(2 * width, 3 * width),
-          rows(0, width)};
+          heads_of_rows(0, length, depth, 3 * width),
+          heads_of_rows(width, length, depth, 3 * width),
+          heads_of_rows(2 * width, length, depth, 3 * width),
+          heads_of_rows(0, length, depth, width)};
+}
+
+Heads side_by_side(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads) {
+  common_operands("cross_attention", {&q, &k, &v});
+  check_floating("cross_attention", q);
+  check(heads > 0 && q.rank() == 3 && k.rank() == 3 && v.shape() == k.shape() &&
+            k.size(0) == q.size(0) && k.size(2) == q.size(2) && q.size(2) % heads == 0,
+        "cross_attention: query {}, key {} and value {} with {} heads; they must be "
+        "(N, L, heads d), (N, S, heads d), (N, S, heads d)",
+        q.shape(), k.shape(), v.shape(), heads);
+  const std::int64_t queries = q.size(1), keys = k.size(1), width = q.size(2),
+                     depth = width / heads;
+  const HeadRows of_queries = heads_of_rows(0, queries, depth, width),
+                 of_keys = heads_of_rows(0, keys, depth, width);
+  return {q.size(0),          heads,      queries, keys,    depth,     depth,
+          usual_scale(depth), of_queries, of_keys, of_keys, of_queries};
 }
 
 void check_attention(const Tensor& q, const Tensor& k, const Tensor& v) {
@@ -208,6 +227,31 @@ Tensor self_attention_backward(const Tensor& grad, const Tensor& qkv, std::int64
   use("self_attention_backward", qkv.device(), kernels(qkv.device()).attention_backward)(
       sizes, grad, qkv, qkv, qkv, value, out);
   return dx;
+}
+
+Attended cross_attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads) {
+  const Heads sizes = side_by_side(q, k, v, heads);
+  const Shape kept{q.size(0), heads, q.size(1)};
+  Attended out{empty_like(q), Tensor::empty(kept, q.dtype(), q.device()),
+               Tensor::empty(kept, q.dtype(), q.device())};
+  use("cross_attention", q.device(), kernels(q.device()).attention)(sizes, q, k, v, out);
+  return out;
+}
+
+AttentionGradients cross_attention_backward(const Tensor& grad, const Tensor& q, const Tensor& k,
+                                            const Tensor& v, std::int64_t heads,
+                                            const Attended& value) {
+  const Heads sizes = side_by_side(q, k, v, heads);
+  common_operands("cross_attention_backward", {&grad, &q, &value.largest, &value.totals});
+  const Shape kept{q.size(0), heads, q.size(1)};
+  check(grad.shape() == q.shape() && value.largest.shape() == kept && value.totals.shape() == kept,
+        "cross_attention_backward: gradient {}, largest {} and totals {} for query {} and {} "
+        "heads; they must have the output's shapes",
+        grad.shape(), value.largest.shape(), value.totals.shape(), q.shape(), heads);
+  AttentionGradients out{empty_like(q), empty_like(k), empty_like(v)};
+  use("cross_attention_backward", q.device(), kernels(q.device()).attention_backward)(
+      sizes, grad, q, k, v, value, out);
+  return out;
 }
 
 }  // namespace ebb

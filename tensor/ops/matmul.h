@@ -46,4 +46,11 @@ Attended self_attention(const Tensor& qkv, std::int64_t heads);
 Tensor self_attention_backward(const Tensor& grad, const Tensor& qkv, std::int64_t heads,
                                const Attended& value);
 
+// The same of queries to the keys and values of others: q (N, L, heads d), k and v
+// (N, S, heads d). Shapes that do not fit are an Error.
+Attended cross_attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads);
+AttentionGradients cross_attention_backward(const Tensor& grad, const Tensor& q, const Tensor& k,
+                                            const Tensor& v, std::int64_t heads,
+                                            const Attended& value);
+
 }  // namespace ebb

@@ -108,7 +108,7 @@ TEST_CASE("golden networks: outputs and every gradient as in PyTorch") {
 
 TEST_CASE("golden networks: those of diffusers and transformers, outputs and every gradient") {
   const Golden golden("hub_networks.safetensors");
-  REQUIRE(golden.cases.size() == 15);
+  REQUIRE(golden.cases.size() == 16);
   for (const Json& entry : golden.cases) {
     const auto name = entry.at("name").get<std::string>();
     CAPTURE(name);

@@ -75,6 +75,8 @@ TEST_CASE("overloads: Tensors give Tensors, Variables give Variables") {
   MIXED(scaled_dot_product_attention(x, y, y, {.causal = true}))
   MIXED(scaled_dot_product_attention(x, x, y, {.mask = Tensor::from<std::int64_t>({1, 0})}, 2))
   BOTH(self_attention(reshape(pad(x, {1, 1}), {1, 1, 12}), 2))
+  BOTH(cross_attention(reshape(pad(x, {1, 1}), {1, 2, 6}), reshape(pad(x, {1, 1}), {1, 2, 6}),
+                       reshape(pad(x, {1, 1}), {1, 2, 6}), 2))
 
   // Images.
   Tensor image = Tensor::full({1, 4, 4, 2}, 0.25, DType::float64);

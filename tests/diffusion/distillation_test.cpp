@@ -3,7 +3,9 @@
 #include <ebb/diffusion/losses/distillation.h>
 #include <ebb/diffusion/schedules/schedule.h>
 #include <ebb/diffusion/schedules/timesteps.h>
+#include <ebb/diffusion/schedules/training_times.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tests/capture.h"
@@ -124,6 +126,81 @@ TEST_CASE("distillation: a guided teacher's student draws as it does, without gu
   }
   CHECK_THROWS_AS(loss_of(student, teacher, path, Prediction::v, {.steps = 0}), Error);
   CHECK_THROWS_AS(loss_of(student, teacher, path, Prediction::v, {.guidance = NAN}), Error);
+}
+
+TEST_CASE("consistency training: where its levels lie") {
+  const TimeGrid grid = make_grid(cosine_path(), 5, Spacing::karras);
+  const std::vector<double> p = interval_probabilities(grid, -1, 2);
+  REQUIRE(p.size() == 5);
+  // P(a < z <= b) of a normal z, by 10,000 trapezoids; down to no noise from the last level.
+  const auto z = [](const Level& l) { return (std::log(l.sigma / l.alpha) + 1) / 2; };
+  std::vector<double> mass;
+  double total = 0;
+  for (std::size_t i = 0; i < 5; ++i) {
+    const double high = z(grid[i]), low = i == 4 ? -12 : z(grid[i + 1]);
+    double sum = 0;
+    for (int k = 0; k < 10'000; ++k)
+      sum += std::exp(-0.5 * std::pow(low + (high - low) * (k + 0.5) / 10'000, 2));
+    total += mass.emplace_back(sum * (high - low));
+  }
+  for (std::size_t i = 0; i < 5; ++i) CHECK(p[i] == doctest::Approx(mass[i] / total).epsilon(1e-5));
+}
+
+TEST_CASE("consistency training: a grid that grows, weights and distance") {
+  const Path path = cosine_path();
+  const auto loss = [&](const Model& student, const DistillationConfig& config, std::int64_t step,
+                        const Batch& batch = some_batch()) {
+    return consistency_objective(student, path, Prediction::v, config)(
+               batch, {.seed = 1, .step = step, .batch_size = 6})
+        .value()
+        .item();
+  };
+  // What is asked are levels of the grid that the step has.
+  std::size_t levels = 0;
+  const KnownModel watching(path, Prediction::v, [&](double, const Level& l, std::int64_t) {
+    const TimeGrid grid = make_grid(path, static_cast<std::int64_t>(levels), Spacing::karras);
+    CHECK(std::any_of(grid.begin(), grid.end(),
+                      [&](const Level& g) { return std::abs(g.t - l.t) < 1e-4; }));
+    return 0.5;
+  });
+  const DistillationConfig growing{.steps = 20, .first_steps = 3, .doubling = 10};
+  for (const auto& [step, size] :
+       {std::pair{0, 3}, {9, 3}, {10, 6}, {25, 12}, {30, 20}, {99, 20}}) {
+    levels = static_cast<std::size_t>(size);
+    const Batch same{Tensor::full({6, 2, 2, 1}, 0.5), some_batch().conditioning};
+    CHECK(std::abs(loss(watching, growing, step, same)) < 1e-8);  // it says the same of all
+  }
+  // x_0 = alpha x: the two differ by a known tensor.
+  const KnownModel gaussian(path, Prediction::v,
+                            [](double x, const Level& l, std::int64_t) { return l.alpha * x; });
+  const DistillationConfig fixed{.steps = 2};
+  const TimeGrid grid = make_grid(path, 2, Spacing::karras);
+  const std::vector<double> p = interval_probabilities(grid);
+  const StepDraws draws{.seed = 1, .step = 7, .batch_size = 6};
+  const Tensor x0 = some_batch().images,
+               eps = philox_normal(x0.shape(), draws.address(Purpose::noise));
+  const auto u =
+      stratified(philox_uniform({6}, draws.address(Purpose::timestep), DType::float64), 0, 6)
+          .to_vector<double>();
+  double expected = 0;
+  for (std::int64_t i = 0; i < 6; ++i) {
+    const std::size_t k = u[static_cast<std::size_t>(i)] < p[0] ? 0 : 1;
+    const Level &from = grid[k], &to = grid[k + 1];
+    double squares = 0;
+    for (std::int64_t j = 0; j < 4; ++j) {
+      const double x = x0.to_vector<float>()[4 * i + j], e = eps.to_vector<float>()[4 * i + j];
+      const auto said = [&](const Level& l) {  // clean data is what it is
+        return l.sigma == 0 ? x : l.alpha * (l.alpha * x + l.sigma * e);
+      };
+      squares += std::pow(said(from) - said(to), 2);
+    }
+    const double c = 0.00054 * 2;
+    const double apart = from.sigma / from.alpha - to.sigma / to.alpha;
+    expected += (std::sqrt(squares + c * c) - c) / apart / 6;
+  }
+  CHECK(loss(gaussian, fixed, 7) == doctest::Approx(expected).epsilon(1e-4));
+  CHECK_THROWS_WITH(loss(gaussian, {.steps = 1}, 0),
+                    doctest::Contains("consistency training: 1 steps"));
 }
 
 }  // namespace ebb::test

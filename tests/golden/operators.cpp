@@ -291,6 +291,9 @@ const std::map<std::string, Function>& functions() {
       {"masked_attention", one(masked_attention_case)},
       {"self_attention",
        one([](OpCase& c) { return self_attention(c.in("qkv"), c.arg("heads")); })},
+      {"cross_attention", one([](OpCase& c) {
+         return cross_attention(c.in("q"), c.in("k"), c.in("v"), c.arg("heads"));
+       })},
       {"conv2d", one(conv2d_case)},
       {"conv_transpose2d", one(conv_transpose2d_case)},
       {"max_pool2d", one(max_pool2d_case)},

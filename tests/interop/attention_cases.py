@@ -57,3 +57,16 @@ def _(d):
         return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
     return dict(heads=count), dict(qkv=d.randn(n, length, 3 * count * depth)), attend
+
+
+@operator("cross_attention")
+def _(d):
+    count, depth, n = d.choice(1, 2, 3), d.size(17), d.choice(1, 2)
+    queries, keys = d.size(65) + 1, d.size(65) + 1
+
+    def attend(q, k, v):
+        q, k, v = (p.unflatten(2, (count, depth)).transpose(1, 2) for p in (q, k, v))
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+    shapes = dict(q=queries, k=keys, v=keys)
+    return dict(heads=count), {k: d.randn(n, l, count * depth) for k, l in shapes.items()}, attend

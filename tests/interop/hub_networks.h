@@ -39,8 +39,14 @@ inline HubRun hub_forward(const UNet2D& model, const Safetensors& given, const s
   const Variable x(nchw_to_nhwc(given[at + "x"]), true), states(given[at + "states"], true);
   Conditioning classes;
   if (given.contains(at + "labels")) classes.labels = given[at + "labels"];
-  const Variable y = model(x, given[at + "t"], classes, TextContext{states, given[at + "mask"]});
-  return {flat_nchw(y), {{"x", x}, {"states", states}}};
+  TextContext text{states, given[at + "mask"], {}};
+  HubRun run{{}, {{"x", x}, {"states", states}}};
+  if (given.contains(at + "pooled")) {
+    text.pooled = Variable(given[at + "pooled"], true);
+    run.inputs.emplace_back("pooled", text.pooled);
+  }
+  run.y = flat_nchw(model(x, given[at + "t"], classes, text));
+  return run;
 }
 
 // Calls f(model) with the network called `kind`, built from its config.json.

@@ -65,6 +65,7 @@ CASES = {
             in_channels=3, out_channels=6, downsample_padding=0, mid_block_scale_factor=1.3,
             down_block_types=["CrossAttnDownBlock2D"] * 2, up_block_types=["CrossAttnUpBlock2D"] * 2,
             freq_shift=1, flip_sin_to_cos=False, center_input_sample=True),
+        "the text in one vector too": dict(class_embed_type="projection", projection_class_embeddings_input_dim=6),
     },
 }
 BASES = dict(autoencoder_kl=AUTOENCODER, clip_text_model=TEXT, unet2d_condition=UNET)
@@ -91,6 +92,8 @@ def inputs(kind, config):
                  mask=torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]))
     if config.get("num_class_embeds"):
         given["labels"] = torch.tensor([0, config["num_class_embeds"] - 1])
+    if config.get("class_embed_type") == "projection":
+        given["pooled"] = torch.randn(2, config["projection_class_embeddings_input_dim"])
     return given
 
 
@@ -100,7 +103,7 @@ def forward(model, kind, g):
     if kind == "clip_text_model":
         return model(g["tokens"]).last_hidden_state.flatten()
     if kind == "unet2d_condition":
-        y = model(g["x"], g["t"], g["states"], class_labels=g.get("labels"), encoder_attention_mask=g["mask"].bool())
+        y = model(g["x"], g["t"], g["states"], class_labels=g.get("labels", g.get("pooled")), encoder_attention_mask=g["mask"].bool())
         return y.sample.flatten()
     latents = model.encode(g["x"]).latent_dist
     z = latents.mean + latents.std * g["eps"]
@@ -114,7 +117,7 @@ def run(kind, config, seed):
     given = inputs(kind, config)
     model = model.double()
     leaves = {k: v.double() if v.is_floating_point() else v for k, v in given.items()}
-    learn = [k for k in ("x", "states") if k in leaves]
+    learn = [k for k in ("x", "states", "pooled") if k in leaves]
     for k in learn:
         leaves[k].requires_grad_()
     y = forward(model, kind, leaves)

@@ -11,6 +11,7 @@ Conditioning all_kinds(double of) {
   c.text_tokens = Tensor::full({2, 3}, of, DType::int64);
   c.text_states = Tensor::full({2, 3, 4}, of);
   c.text_mask = Tensor::full({2, 3}, of);
+  c.text_pooled = Tensor::full({2, 3}, of);
   Conditioning::visit(c, [](std::string_view name, const Tensor& member) {
     CAPTURE(name);
     REQUIRE(member.defined());  // a new kind needs its row above
@@ -53,7 +54,7 @@ TEST_CASE("conditioning: every kind is cut, joined, chosen and moved") {
 
 TEST_CASE("conditioning: what a network does not take, and other numbers of samples, are errors") {
   const Conditioning one = all_kinds(1);
-  one.check_for("net", 2, {"labels", "text_tokens", "text_states", "text_mask"});
+  one.check_for("net", 2, {"labels", "text_tokens", "text_states", "text_mask", "text_pooled"});
   CHECK_THROWS_WITH_AS(one.check_for("net", 2, {"labels"}),
                        "net: text_tokens were given, of which it knows nothing; leave them out",
                        Error);

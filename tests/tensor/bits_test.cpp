@@ -85,6 +85,13 @@ const std::vector<Function> per_sample = {
        const Attended y = self_attention(qkv, 4);
        return cat({self_attention_backward(y.y, qkv, 4, y), y.y}, 2);
      }},
+    {"cross-attention",
+     [](const Tensor& x) {
+       const Tensor q = x.reshape({x.size(0), -1, 40}), k = mul(q, 2);
+       const Attended y = cross_attention(q, k, q, 4);
+       const AttentionGradients g = cross_attention_backward(y.y, q, k, q, 4, y);
+       return cat({g.q, g.k, g.v, y.y}, 2);
+     }},
 };
 
 // Of everything at once.

@@ -116,6 +116,16 @@ TEST_CASE("self-attention is attention of its parts, bit for bit") {
       CHECK(values(whole.totals) == values(parts.totals));
       CHECK(values(self_attention_backward(grad, qkv, heads, whole)) ==
             values(cat({join(by.q), join(by.k), join(by.v)}, 2)));
+
+      const Tensor fewer = slice(qkv, 1, 0, 17);
+      const auto beside = [&](const Tensor& x, std::int64_t i) {
+        return slice(x, 2, i * width, (i + 1) * width);
+      };
+      const Tensor q = beside(qkv, 0), k = beside(fewer, 1), v = beside(fewer, 2);
+      const Attended split_apart = scaled_dot_product_attention(
+          part(0), permute(k.reshape({n, 17, heads, depth}), {0, 2, 1, 3}),
+          permute(v.reshape({n, 17, heads, depth}), {0, 2, 1, 3}));
+      CHECK(values(cross_attention(q, k, v, heads).y) == values(join(split_apart.y)));
     }
 }
 
@@ -134,6 +144,13 @@ TEST_CASE("products of mismatched shapes are errors that say both") {
   const Tensor qkv = Tensor::zeros({1, 2, 12});
   CHECK_THROWS_WITH(self_attention_backward(qkv, qkv, 2, self_attention(qkv, 2)),
                     doctest::Contains("self_attention_backward: gradient (1, 2, 12)"));
+  const Tensor q = Tensor::zeros({1, 2, 4}), k = Tensor::zeros({1, 3, 4});
+  for (const auto& [keys, values, heads] :
+       {std::tuple{k, k, 3}, {k, q, 2}, {q.reshape({2, 1, 4}), k, 2}})
+    CHECK_THROWS_WITH(cross_attention(q, keys, values, heads),
+                      doctest::Contains("cross_attention: query (1, 2, 4), key"));
+  CHECK_THROWS_WITH(cross_attention_backward(k, q, k, k, 2, cross_attention(q, k, k, 2)),
+                    doctest::Contains("cross_attention_backward: gradient (1, 3, 4)"));
   CHECK_THROWS_WITH(matmul(Tensor::arange(4).reshape({2, 2}), Tensor::arange(4).reshape({2, 2})),
                     doctest::Contains("matmul: needs float32"));
 }

@@ -217,13 +217,13 @@ TEST_CASE("latent runs: the folder, and the same bits after a stop") {
 TEST_CASE("students: the same bits after a stop, drawn as they were taught") {
   using namespace text_run;
   const TemporaryFolder folder;
-  for (const std::string method : {"progressive", "consistency"})
+  for (const std::string method : {"progressive", "consistency", "consistency-training"})
     for (const std::string& teacher : {captioned_run(), latent_runs().run}) {
       CAPTURE(method);
       const std::string run = folder / (method + (teacher == captioned_run() ? "" : "-latent"));
       succeed({"train", "--distil", teacher, "--method", method, "--student-steps", "3",
-               "--teacher-guidance", "2", "--out", run, "--batch", "4", "--steps", "3",
-               "--save-every", "1", "--log-every", "1"});
+               "--teacher-guidance", method == "consistency-training" ? "1" : "2", "--out", run,
+               "--batch", "4", "--steps", "3", "--save-every", "1", "--log-every", "1"});
       check_resumes(run, "step-00000003");
       succeed({"sample", run, "--prompt", "red", "--count", "2", "--out", run + ".npy"});
       const bool halves = method == "progressive";
@@ -233,6 +233,9 @@ TEST_CASE("students: the same bits after a stop, drawn as they were taught") {
       CHECK(read_npy(run + ".npy").to_vector<float>() ==
             read_npy(run + "-said.npy").to_vector<float>());
     }
+  succeed(training(folder / "untaught",
+                   {"--method", "consistency-training", "--student-steps", "3", "--steps", "3"}));
+  check_resumes(folder / "untaught", "step-00000003");
   const std::string run = folder / "progressive";
   check_refused({"sample", run, "--guidance", "3", "--out", folder / "x.png"}, 2, "was taught");
   const std::string weights = run + "/teacher.safetensors";
@@ -246,6 +249,12 @@ TEST_CASE("students: the same bits after a stop, drawn as they were taught") {
   };
   refused({"--distil", captioned_run(), "--data", "scenes"}, "as its teacher");
   refused({"--distil", latent_runs().autoencoder}, "no images that a student");
+  refused({"--data", "shapes", "--method", "progressive"}, "it needs a teacher");
+  refused(
+      {"--distil", captioned_run(), "--method", "consistency-training", "--teacher-guidance", "2"},
+      "no teacher to be guided");
+  refused({"--data", "shapes", "--model", "autoencoder", "--method", "consistency-training"},
+          "trained by its reconstructions");
 }
 
 TEST_CASE("latent runs: what does not belong together is refused") {

@@ -24,7 +24,6 @@ struct EvaluateOptions {
   SamplerFlags sampler;
   FeatureClassifierOptions classifier;
   SweepOptions sweep;
-  bool layout = false;
   std::string run, out, weights = "ema";
   std::int64_t checkpoint = -1;
 };
@@ -151,8 +150,8 @@ void evaluate(EvaluateOptions& options) {
     catch_interrupts();
     const std::unique_ptr<Model> model =
         run.load_model(weights_of(options), options.checkpoint, request.device);
-    evaluate_scenes({options.sweep.over, options.sweep.values, options.layout}, *model, config,
-                    request, options.classifier.cache, std::move(json), options.out);
+    evaluate_scenes({options.sweep.over, options.sweep.values}, *model, config, request,
+                    options.classifier, std::move(json), options.out);
     return;
   }
   const Evaluation evaluation(run.config(), options.classifier, request.count, request.seed);
@@ -203,8 +202,6 @@ void add_evaluate_command(CLI::App& app) {
                    "Instead a curve: over steps (of several samplers), over guidance, or over "
                    "checkpoints (ebb train --keep-every-minutes)")
       ->check(CLI::IsMember({"steps", "guidance", "checkpoints"}));
-  command->add_flag("--layout", o->layout,
-                    "Of scenes: also with each thing told where to be (ebb sample --region)");
   command->add_option("--values", o->sweep.values, "Steps or guidance to try")->delimiter(',');
   command->add_option("--samplers", o->sweep.samplers, "Samplers of --sweep steps")->delimiter(',');
   command->callback([o] { evaluate(*o); });

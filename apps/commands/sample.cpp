@@ -10,8 +10,6 @@
 #include <ebb/tensor/io/npy.h>
 #include <ebb/tensor/ops/layout.h>
 
-#include <array>
-#include <charconv>
 #include <filesystem>
 #include <memory>
 
@@ -22,7 +20,7 @@ struct SampleOptions {
   SamplerFlags sampler;
   EditOptions edit;
   std::string run, out = "samples.png", trajectory, classes, negative, weights = "ema";
-  std::vector<std::string> prompts, regions;
+  std::vector<std::string> prompts;
   std::int64_t checkpoint = -1, columns = 0;
 };
 
@@ -69,31 +67,11 @@ void write_labels(const std::string& out, const SampleRequest& request) {
   write_npy((path.parent_path() / path.stem()).string() + "_labels.npy", Tensor::from(labels));
 }
 
-// "0,0,0.5,1:a red square".
-SampleRegion parse_region(const std::string& text) {
-  std::array<double, 4> numbers{};
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    const auto [after, error] = std::from_chars(at, end, numbers[i]);
-    const char separator = i + 1 < numbers.size() ? ',' : ':';
-    check_usage(error == std::errc() && after != end && *after == separator && numbers[i] >= 0 &&
-                    numbers[i] <= 1,
-                "--region '{}': four shares from 0 to 1 and a prompt are needed, as "
-                "0,0,0.5,1:a red square",
-                text);
-    at = after + 1;
-  }
-  check_usage(numbers[2] > 0 && numbers[3] > 0,
-              "--region '{}': it has no pixels; give a width and a height above 0", text);
-  return {{std::string(at, end)}, {Box{numbers[0], numbers[1], numbers[2], numbers[3]}}};
-}
-
 // The classes and prompts that were asked for.
 void tell(SampleOptions& options, const RunConfig& config, const Model& model) {
   SampleRequest& request = options.sampler.request;
   if (!config.text) {
-    check_usage(options.prompts.empty() && options.regions.empty(),
+    check_usage(options.prompts.empty(),
                 "--prompt: {} was trained without captions; leave it out{}", options.run,
                 model.num_classes() > 0 ? ", or choose --classes" : "");
     if (!options.classes.empty() || model.num_classes() > 0)
@@ -108,9 +86,6 @@ void tell(SampleOptions& options, const RunConfig& config, const Model& model) {
   check_usage(!options.prompts.empty() || options.negative.empty(),
               "--negative: without --prompt there is nothing to be guided to; give one");
   request.prompts = options.prompts;
-  for (const std::string& text : options.regions) request.regions.push_back(parse_region(text));
-  check_usage(options.regions.empty() || !options.prompts.empty(),
-              "--region: say with --prompt what the whole shows");
   if (!options.negative.empty()) request.negative_prompts = {options.negative};
 }
 
@@ -196,9 +171,6 @@ void add_sample_command(CLI::App& app) {
   add_device_option(*command, o->sampler.request.device);
   command->add_option("--prompt", o->prompts,
                       "What the images show, in words, in turn; may be given again");
-  command->add_option("--region", o->regions,
-                      "LEFT,TOP,WIDTH,HEIGHT:PROMPT, what a part of each image shows, in shares of "
-                      "the whole: \"0,0,0.5,1:a red square\"; may be given again");
   command->add_option("--negative", o->negative,
                       "Words, or class numbers in turn, to be guided away from (default: none)");
   command->add_option("--classes", o->classes, "Class numbers, in turn: 0-9, 3,5 (default: all)");

@@ -6,6 +6,7 @@
 #include <ebb/apps/system/console.h>
 #include <ebb/apps/system/progress.h>
 #include <ebb/apps/tutorial/notebook.h>
+#include <ebb/apps/tutorial/second_part.h>
 #include <ebb/apps/tutorial/tutorial_training.h>
 #include <ebb/diffusion/schedules/schedule.h>
 #include <ebb/tensor/ops/layout.h>
@@ -107,7 +108,8 @@ void schedules(const std::string& out) {
 
 struct Options {
   std::string out = "tutorial";
-  std::int64_t steps = 700;
+  std::int64_t steps = 700, part = 1;
+  double minutes = 30;
   Device device = Device::cpu;
 };
 
@@ -116,6 +118,7 @@ void run(const Options& options) {
   std::filesystem::create_directories(options.out, failed);
   check(!failed, "cannot make the folder '{}': {}; choose another with --out", options.out,
         failed.message());
+  if (options.part == 2) return second_part({.out = options.out, .minutes = options.minutes});
   TorchGenerator generator(notebook::seed);
   const Path path = notebook::path();
   forward_process(options.out, path, generator);
@@ -136,6 +139,14 @@ void add_tutorial_command(CLI::App& app) {
   command->add_option("--steps", options->steps, "Training steps of the last part")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
+  command
+      ->add_option("--part", options->part,
+                   "1: the tutorial's code; 2: its second half, latents, words and fewer steps")
+      ->capture_default_str()
+      ->check(CLI::IsMember({1, 2}));
+  command->add_option("--minutes", options->minutes, "Training of part 2, in all")
+      ->capture_default_str()
+      ->check(CLI::Range(0.001, 1e6));
   add_device_option(*command, options->device);
   command->callback([options] { run(*options); });
 }

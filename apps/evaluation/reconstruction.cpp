@@ -19,12 +19,12 @@
 namespace ebb::apps {
 namespace {
 
-constexpr std::int64_t decoded_at_once = 32, least_tested = 10, pictured = 10;
+constexpr std::int64_t decoded_at_once = 32, least_tested = 2, pictured = 10;
 
 std::function<Tensor(const Tensor&)> features_of(const RunConfig& config, const Dataset& train,
                                                  const FeatureClassifierOptions& options) {
   if (config.data.data == "scenes")
-    return [judge = SceneClassifier(config.image.width, options.cache)](const Tensor& images) {
+    return [judge = SceneClassifier(config.image.width, options)](const Tensor& images) {
       return judge.features(images);
     };
   return [judge = open_feature_classifier(config.data, train, options)](const Tensor& images) {
@@ -50,12 +50,12 @@ nlohmann::json to_json(const ReconstructionMetrics& m) {
 void evaluate_reconstructions(AutoencoderKL& autoencoder, const RunConfig& config,
                               const FeatureClassifierOptions& classifier, std::int64_t count,
                               nlohmann::json head, const std::string& out) {
-  const NoGrad no_grad;
   const std::unique_ptr<Dataset> train = open_dataset(config.data, Split::train);
   const std::unique_ptr<Dataset> test = open_dataset(config.data, Split::test);
   count = std::min({count, test->size(), train->size()});
   check(count >= least_tested, "evaluate: {} test images; {} are needed", count, least_tested);
-  const auto features = features_of(config, *train, classifier);
+  const auto features = features_of(config, *train, classifier);  // which may train it
+  const NoGrad no_grad;
   const Tensor images = images_of(*test, count), others = features(images_of(*train, count));
   std::vector<Tensor> decoded, means;
   double kl = 0;
@@ -80,13 +80,13 @@ void evaluate_reconstructions(AutoencoderKL& autoencoder, const RunConfig& confi
   m.kl = kl / static_cast<double>(latents.numel());
 
   std::vector<Tensor> rows;
-  for (std::int64_t first = 0; first + pictured <= std::min<std::int64_t>(count, 4 * pictured);
-       first += pictured) {
-    rows.push_back(slice(images, 0, first, first + pictured));
-    rows.push_back(slice(back, 0, first, first + pictured));
+  const std::int64_t columns = std::min(pictured, count);
+  for (std::int64_t first = 0; first + columns <= std::min(count, 4 * pictured); first += columns) {
+    rows.push_back(slice(images, 0, first, first + columns));
+    rows.push_back(slice(back, 0, first, first + columns));
   }
   const std::string picture = std::filesystem::path(out).replace_extension(".png").string();
-  write_grid(picture, cat(rows, 0), {.columns = pictured});
+  write_grid(picture, cat(rows, 0), {.columns = columns});
   head["reconstruction"] = to_json(m);
   write_file(out, head.dump(2) + "\n");
   print("{:<44}{:>10.2f}\n", "PSNR of test images, dB", m.psnr);

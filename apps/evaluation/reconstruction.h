@@ -19,7 +19,7 @@ struct ReconstructionMetrics {
 };
 nlohmann::json to_json(const ReconstructionMetrics& metrics);
 
-// Of `count` test images, at least 10, or all; the features are a classifier's (of scenes:
+// Of `count` test images, at least 2, or all; the features are a classifier's (of scenes:
 // scene_classifier.h). `out` (.json): `head` and the figures, beside it a picture of images over
 // what became of them.
 void evaluate_reconstructions(AutoencoderKL& autoencoder, const RunConfig& config,

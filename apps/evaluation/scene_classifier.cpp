@@ -119,15 +119,15 @@ void SceneNetwork::visit(Visitor& v) {
   v("head", head);
 }
 
-SceneClassifier::SceneClassifier(std::int64_t size, const std::string& cache, std::int64_t steps)
+SceneClassifier::SceneClassifier(std::int64_t size, const FeatureClassifierOptions& options)
     : network_([&] {
         PhiloxGenerator generator(judge_seed);
         return SceneNetwork(size, generator);
       }()) {
-  const std::string file = fmt::format("{}/scenes-{}x{}.safetensors", cache, size, size);
-  const std::string wanted = fmt::format("scenes {} {}", size, steps);
+  const std::string file = fmt::format("{}/scenes-{}x{}.safetensors", options.cache, size, size);
+  const std::string wanted = fmt::format("scenes {} {}", size, options.steps);
   if (load_judge(state_dict(network_), file, wanted)) return;
-  train(network_, size, steps);
+  train(network_, size, options.steps);
   save_judge(state_dict(network_), file, wanted);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <ebb/apps/data/scenes.h>
+#include <ebb/apps/evaluation/feature_classifier.h>
 #include <ebb/nn/layers/layers.h>
 
 namespace ebb::apps {
@@ -30,9 +31,8 @@ struct SceneOpinion {
 
 class SceneClassifier {
  public:
-  // Trained on 256,000 scenes of size x size pixels, or taken from the folder `cache` (see
-  // kept_judge.h).
-  SceneClassifier(std::int64_t size, const std::string& cache, std::int64_t steps = 2000);
+  // Trained on scenes of size x size pixels, or taken from the cache (kept_judge.h).
+  SceneClassifier(std::int64_t size, const FeatureClassifierOptions& options);
   // images (N, size, size, 3) in [-1, 1], one for each scene; sizes are not judged.
   std::vector<SceneOpinion> judge(const std::vector<Scene>& asked, const Tensor& images) const;
   // (N, 128).

@@ -71,15 +71,14 @@ void print_shares(const std::string& name, const SceneShares& shares) {
   print("\n");
 }
 
-// The part of the picture that thing `i` of a scene gets.
-Box box_of(const Scene& scene, std::size_t i) {
-  const auto n = static_cast<double>(scene.things.size());
-  const bool vertical =
-      scene.relation == SceneRelation::above || scene.relation == SceneRelation::below;
-  const bool mirrored =
-      scene.relation == SceneRelation::right_of || scene.relation == SceneRelation::below;
-  const double first = (mirrored ? n - 1 - static_cast<double>(i) : static_cast<double>(i)) / n;
-  return vertical ? Box{0, first, 1, 1 / n} : Box{first, 0, 1 / n, 1};
+// Which of the shares of whole scenes a scene counts in.
+double SceneShares::*sort_of(const Scene& scene) {
+  if (scene.things.size() == 1) return &SceneShares::one;
+  if (scene.relation != SceneRelation::none) return &SceneShares::related;
+  const bool alike =
+      std::all_of(scene.things.begin(), scene.things.end(),
+                  [&](const SceneThing& thing) { return thing.kind() == scene.things[0].kind(); });
+  return alike ? &SceneShares::alike : &SceneShares::three;
 }
 
 Tensor draw_asked(const Model& model, const RunConfig& config, SampleRequest request,
@@ -96,16 +95,6 @@ Tensor draw_asked(const Model& model, const RunConfig& config, SampleRequest req
   });
 }
 
-// Which of the shares of whole scenes a scene counts in.
-double SceneShares::*sort_of(const Scene& scene) {
-  if (scene.things.size() == 1) return &SceneShares::one;
-  if (scene.relation != SceneRelation::none) return &SceneShares::related;
-  const bool alike =
-      std::all_of(scene.things.begin(), scene.things.end(),
-                  [&](const SceneThing& thing) { return thing.kind() == scene.things[0].kind(); });
-  return alike ? &SceneShares::alike : &SceneShares::three;
-}
-
 }  // namespace
 
 nlohmann::json to_json(const SceneShares& shares) {
@@ -119,19 +108,6 @@ std::vector<Scene> asked_scenes(SceneKind kind, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i)
     scenes.push_back(make_scene(scene_asked, static_cast<std::uint64_t>(i), kind));
   return scenes;
-}
-
-std::vector<SampleRegion> layout_of(const std::vector<Scene>& asked) {
-  std::size_t most = 0;
-  for (const Scene& scene : asked) most = std::max(most, scene.things.size());
-  std::vector<SampleRegion> regions(most > 1 ? most : 0);
-  for (std::size_t i = 0; i < regions.size(); ++i)
-    for (const Scene& scene : asked) {
-      const bool told = scene.things.size() > 1 && i < scene.things.size();
-      regions[i].prompts.push_back(told ? caption_of({{scene.things[i]}}) : "");
-      regions[i].boxes.push_back(told ? box_of(scene, i) : Box{});
-    }
-  return regions;
 }
 
 SceneShares judge_scenes(const std::vector<Scene>& asked, const Tensor& images,
@@ -178,8 +154,8 @@ SceneShares judge_scenes(const std::vector<Scene>& asked, const Tensor& images,
 }
 
 void evaluate_scenes(const SceneSweep& sweep, const Model& model, const RunConfig& config,
-                     SampleRequest request, const std::string& cache, nlohmann::json head,
-                     const std::string& out) {
+                     SampleRequest request, const FeatureClassifierOptions& judge,
+                     nlohmann::json head, const std::string& out) {
   check_usage(sweep.over != "checkpoints",
               "--sweep checkpoints: of scenes there are guidance and steps; give --checkpoint");
   check_usage(
@@ -189,7 +165,7 @@ void evaluate_scenes(const SceneSweep& sweep, const Model& model, const RunConfi
   if (values.empty() && sweep.over == "guidance") values = {1, 1.5, 2, 3, 5, 8};
   if (values.empty() && sweep.over == "steps") values = {50, 20, 10, 4, 2, 1};
   if (sweep.over.empty()) values = {request.guidance};
-  const SceneClassifier classifier(config.image.width, cache);
+  const SceneClassifier classifier(config.image.width, judge);
   print_head();
   std::vector<Tensor> shown_rows;
   head["rows"] = nlohmann::json::array();
@@ -204,21 +180,13 @@ void evaluate_scenes(const SceneSweep& sweep, const Model& model, const RunConfi
         request.steps = static_cast<std::int64_t>(value);
       else
         request.guidance = value;
-      Tensor images;
-      for (const bool layout : {false, true}) {
-        if (layout && !sweep.layout) continue;
-        request.regions = layout ? layout_of(asked) : std::vector<SampleRegion>();
-        images = draw_asked(model, config, request, asked);
-        const SceneShares shares = judge_scenes(asked, images, classifier);
-        print_shares(fmt::format("  guidance {}, {} steps{}", request.guidance, request.steps,
-                                 layout ? ", layout" : ""),
-                     shares);
-        head["rows"].push_back({{"scenes", name},
-                                {"guidance", request.guidance},
-                                {"steps", request.steps},
-                                {"layout", layout},
-                                {"shares", to_json(shares)}});
-      }
+      const Tensor images = draw_asked(model, config, request, asked);
+      const SceneShares shares = judge_scenes(asked, images, classifier);
+      print_shares(fmt::format("  guidance {}, {} steps", request.guidance, request.steps), shares);
+      head["rows"].push_back({{"scenes", name},
+                              {"guidance", request.guidance},
+                              {"steps", request.steps},
+                              {"shares", to_json(shares)}});
       if (value == values.front())
         shown_rows.push_back(slice(images, 0, 0, std::min<std::int64_t>(20, request.count)));
     }

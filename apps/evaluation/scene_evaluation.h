@@ -36,16 +36,9 @@ SceneShares judge_scenes(const std::vector<Scene>& asked, const Tensor& images,
 struct SceneSweep {
   std::string over;            // guidance, steps, or empty: the request as it is
   std::vector<double> values;  // none: usual ones
-  bool layout = false;         // beside each row one whose things are told where to be
 };
-
-// Where the things of each scene could be, as their captions say: two beside or above each other,
-// three in a row. A thing alone may be anywhere.
-std::vector<SampleRegion> layout_of(const std::vector<Scene>& asked);
-
-// `cache`: of the classifier.
 void evaluate_scenes(const SceneSweep& sweep, const Model& model, const RunConfig& config,
-                     SampleRequest request, const std::string& cache, nlohmann::json head,
-                     const std::string& out);
+                     SampleRequest request, const FeatureClassifierOptions& judge,
+                     nlohmann::json head, const std::string& out);
 
 }  // namespace ebb::apps

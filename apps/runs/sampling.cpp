@@ -59,21 +59,7 @@ Predictor predictor(const Model& model, const SampleRequest& request, std::int64
   const Conditioning away =
       conditioning_of(model, request.negative_labels, request.negative_prompts,
                       model.has_null_class() ? nothing : given, first, count, request.device);
-  const auto guided = [&](const Conditioning& told) {
-    return classifier_free(conditional, told, away, scale, {.rescale = request.guidance_rescale});
-  };
-  std::vector<RegionalPredictor> regions;
-  const Shape shape = model.sample.shape(count);
-  for (const SampleRegion& region : request.regions) {
-    std::vector<Box> boxes = in_turn(region.boxes, first, count);
-    const std::vector<std::string> prompts = in_turn(region.prompts, first, count);
-    for (std::size_t i = 0; i < prompts.size(); ++i)
-      if (prompts[i].empty()) boxes[i] = {0, 0, 0, 0};
-    regions.push_back(
-        {guided(conditioning_of(model, {}, prompts, nothing, first, count, request.device)),
-         box_masks(boxes, shape[1], shape[2]).to(request.device)});
-  }
-  return regional(guided(given), request.region_share, std::move(regions));
+  return classifier_free(conditional, given, away, scale, {.rescale = request.guidance_rescale});
 }
 
 std::int64_t parse_number(const std::string& text, const std::string& all, std::int64_t classes) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <ebb/apps/runs/run_config.h>
-#include <ebb/diffusion/guidance/regions.h>
 #include <ebb/diffusion/samplers/registry.h>
 
 #include <optional>
@@ -15,12 +14,6 @@ namespace ebb::apps {
 // How a batch comes from its start; `first` is the number of its first sample. Without one the
 // sampler runs.
 using Drawing = std::function<Tensor(const Sampling& sampling, Tensor start, std::int64_t first)>;
-
-// Sample i shows prompts[i mod size] in boxes[i mod size]; an empty prompt: nothing of its own.
-struct SampleRegion {
-  std::vector<std::string> prompts;
-  std::vector<Box> boxes;
-};
 
 struct SampleRequest {
   std::string sampler = "ddim";
@@ -41,10 +34,6 @@ struct SampleRequest {
   // Sample i is told prompts[i mod size], and moves away from negative_prompts[i mod size]; empty:
   // no text.
   std::vector<std::string> prompts = {}, negative_prompts = {};
-  // Parts of the images with prompts of their own, beside which the others have the weight
-  // region_share.
-  std::vector<SampleRegion> regions = {};
-  double region_share = 0.2;
   std::int64_t first_index = 0;  // the index of the first sample
   std::int64_t batch = 64;
   Device device = Device::cpu;  // the model's

@@ -11,9 +11,9 @@ namespace ebb {
 
 // A text as a network is told it (nn/conditioning.h).
 struct TextContext {
-  Variable states;  // (N, S, D)
-  Tensor mask;      // (N, S), not 0 where a token counts; undefined: all do
-  Variable pooled;  // (N, P), all of it in one vector, for a network that takes one
+  Variable states;       // (N, S, D)
+  Tensor mask = {};      // (N, S), not 0 where a token counts; undefined: all do
+  Variable pooled = {};  // (N, P), all of it in one vector, for a network that takes one
   // Where it is given, each attention to the text adds its probabilities (N, heads, L, S) here, in
   // the order of the network; not with a mask.
   std::vector<Variable>* probabilities = nullptr;

@@ -31,17 +31,22 @@ Variable TextToImage::operator()(const Variable& x, const Tensor& t,
   given.check_for("TextToImage", x.size(0), {"labels", "text_tokens", "text_states"});
   Conditioning classes;
   classes.labels = given.labels;
-  Variable states;
+  return unet_(x, t, classes, context(given, x.size(0), x.device()));
+}
+
+TextContext TextToImage::context(const Conditioning& given, std::int64_t count,
+                                 Device device) const {
+  TextContext text;
   if (given.text_states.defined())
-    states = given.text_states;
+    text.states = given.text_states;
   else
-    states = text_encoder_(given.text_tokens.defined()
-                               ? given.text_tokens
-                               : null_conditioning(x.size(0), x.device()).text_tokens);
+    text.states =
+        text_encoder_(given.text_tokens.defined() ? given.text_tokens
+                                                  : null_conditioning(count, device).text_tokens);
   // The last token is the end of the text, or stands after it: it has seen all.
-  TextContext text{states, {}, {}};
-  if (unet_.config().projection_class_embeddings_input_dim > 0) text.pooled = select(states, 1, -1);
-  return unet_(x, t, classes, text);
+  if (unet_.config().projection_class_embeddings_input_dim > 0)
+    text.pooled = select(text.states, 1, -1);
+  return text;
 }
 
 void TextToImage::visit(Visitor& v) {

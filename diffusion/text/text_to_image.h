@@ -22,6 +22,8 @@ class TextToImage final : public Model {
   // `given` has text_tokens (N, L) or, as prepared() gives them, text_states; neither means the
   // empty text. Labels where the U-Net has classes.
   Variable operator()(const Variable& x, const Tensor& t, const Conditioning& given) const override;
+  // What the U-Net is told of `count` images.
+  TextContext context(const Conditioning& given, std::int64_t count, Device device) const;
   // "unet.*" and "text_encoder.*".
   void visit(Visitor& visitor) override;
 

@@ -193,6 +193,10 @@ TEST_CASE("text runs: a folder that holds what a run is made of is nobody's but 
 TEST_CASE("latent runs: the folder, and the same bits after a stop") {
   using namespace text_run;
   check_resumes(latent_runs().autoencoder, "step-00000003");
+  const std::string figures = succeed({"evaluate", latent_runs().autoencoder, "--count", "10"}).out;
+  CHECK(figures.find("PSNR of test images") != std::string::npos);
+  CHECK(fs::exists(latent_runs().autoencoder + "/evaluation.png"));
+  check_refused({"evaluate", latent_runs().autoencoder, "--sweep", "steps"}, 2, "--sweep steps");
   check_resumes(latent_runs().run, "step-00000004");
   const apps::RunFolder run = apps::RunFolder::open(latent_runs().run);
   REQUIRE(run.config().latent);

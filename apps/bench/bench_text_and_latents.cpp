@@ -27,6 +27,7 @@ CLIPTextConfig small_text() {
 UNet2DConfig latent_unet(const Shape& x) {
   UNet2DConfig config = unet2d_preset("small", x[3], 0, small_text().hidden_size);
   config.patch_size = 1;
+  config.position_embedding = false;  // diffusers has none
   config.in_channels = config.out_channels = x[3];
   return config;
 }

@@ -121,6 +121,7 @@ UNet2DConfig unet2d_config_from_json(const json& j) {
   if (text) read_text_options(j, c);
   c.null_class = r.flag("null_class", d.null_class);
   c.patch_size = r.integer("patch_size", 1, 256, d.patch_size);
+  c.position_embedding = r.flag("position_embedding", false);
   check_config(c);
   return c;
 }
@@ -156,7 +157,8 @@ json unet2d_config_to_json(const UNet2DConfig& c) {
               {"class_embed_type", nullptr},
               {"num_class_embeds", null_if_zero(c.num_class_embeds)},
               {"null_class", c.null_class},
-              {"patch_size", c.patch_size}};
+              {"patch_size", c.patch_size},
+              {"position_embedding", c.position_embedding}};
   if (!text) return result;
   result["mid_block_type"] = "UNetMidBlock2DCrossAttn";
   result["cross_attention_dim"] = c.cross_attention_dim;

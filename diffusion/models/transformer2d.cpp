@@ -3,6 +3,7 @@
 #include <ebb/nn/layers/init.h>
 
 #include <cmath>
+#include <numbers>
 
 namespace ebb {
 
@@ -90,8 +91,29 @@ void BasicTransformerBlock::visit(Visitor& v) {
   v("ff", ff);
 }
 
+Tensor position_embedding(std::int64_t height, std::int64_t width, std::int64_t channels) {
+  const std::int64_t quarter = channels / 4;
+  std::vector<float> values(static_cast<std::size_t>(height * width * channels));
+  for (std::int64_t place = 0; place < height * width; ++place) {
+    const auto middle = [](std::int64_t i, std::int64_t n) {
+      return (static_cast<double>(i) + 0.5) / static_cast<double>(n) - 0.5;
+    };
+    const double u = middle(place % width, width), v = middle(place / width, height);
+    float* const to = values.data() + place * channels;
+    for (std::int64_t k = 0; k < quarter; ++k) {
+      const double f =
+          std::numbers::pi * (1 + 3.0 * static_cast<double>(k) / static_cast<double>(quarter));
+      to[k] = static_cast<float>(std::sin(f * u));
+      to[quarter + k] = static_cast<float>(std::cos(f * u));
+      to[2 * quarter + k] = static_cast<float>(std::sin(f * v));
+      to[3 * quarter + k] = static_cast<float>(std::cos(f * v));
+    }
+  }
+  return Tensor::from(values).reshape({height * width, channels});
+}
+
 Transformer2D::Transformer2D(const Options& o, Generator& generator)
-    : norm({.groups = o.groups, .channels = o.channels, .eps = 1e-6}) {
+    : norm({.groups = o.groups, .channels = o.channels, .eps = 1e-6}), positions_(o.positions) {
   const Shape shape =
       o.linear_projection ? Shape{o.channels, o.channels} : Shape{o.channels, o.channels, 1, 1};
   proj_in_weight = default_weight(shape, generator);
@@ -106,6 +128,7 @@ Variable Transformer2D::operator()(const Variable& x, const TextContext& text) c
   const std::int64_t c = x.size(3);
   Variable h = reshape(norm(x), {x.size(0), x.size(1) * x.size(2), c});
   h = linear(h, reshape(proj_in_weight, {c, c}), proj_in_bias);
+  if (positions_) h = h + position_embedding(x.size(1), x.size(2), c).to(x.dtype()).to(x.device());
   for (const BasicTransformerBlock& block : transformer_blocks) h = block(h, text);
   h = linear(h, reshape(proj_out_weight, {c, c}), proj_out_bias);
   return x + reshape(h, x.shape().vector());

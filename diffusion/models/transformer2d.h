@@ -57,11 +57,17 @@ struct BasicTransformerBlock {
   GatedFeedForward ff;
 };
 
+// Where each place is, (height width, channels): a quarter of the channels each are sin(pi f u),
+// cos(pi f u), sin(pi f v), cos(pi f v), u and v in (-1/2, 1/2) from the middle to the right and
+// down, f even in [1, 4); the rest 0. The same places of a picture at any size.
+Tensor position_embedding(std::int64_t height, std::int64_t width, std::int64_t channels);
+
 // x + proj_out(blocks(proj_in(norm(x)))) over the pixels of x (N, H, W, channels).
 struct Transformer2D {
   struct Options {
     std::int64_t channels = 0, context_width = 0, heads = 1, groups = 32, layers = 1;
     bool linear_projection = false;  // proj_in, proj_out: Linear, else 1x1 convolutions
+    bool positions = false;          // position_embedding is added after proj_in
   };
   Transformer2D(const Options& options, Generator& generator);
   Variable operator()(const Variable& x, const TextContext& text) const;
@@ -70,6 +76,9 @@ struct Transformer2D {
   GroupNorm norm;
   Variable proj_in_weight, proj_in_bias, proj_out_weight, proj_out_bias;
   std::vector<BasicTransformerBlock> transformer_blocks;
+
+ private:
+  bool positions_;
 };
 
 }  // namespace ebb

@@ -137,6 +137,8 @@ void check_config(const UNet2DConfig& config) {
   check_at_least("cross_attention_dim", config.cross_attention_dim, 0);
   check_at_least("projection_class_embeddings_input_dim",
                  config.projection_class_embeddings_input_dim, 0);
+  check(!config.position_embedding || config.cross_attention_dim > 0,
+        "UNet2D: position_embedding without a text (cross_attention_dim 0); it must be false");
   check(config.projection_class_embeddings_input_dim == 0 || config.cross_attention_dim > 0,
         "UNet2D: projection_class_embeddings_input_dim {} without a text; it must be 0",
         config.projection_class_embeddings_input_dim);
@@ -216,6 +218,7 @@ UNet2DConfig unet2d_preset(std::string_view name, std::int64_t channels, std::in
   if (text_width == 0) return config;
   config.cross_attention_dim = text_width;
   config.projection_class_embeddings_input_dim = text_width;
+  config.position_embedding = true;
   config.attention_head_dim = 4;
   for (std::vector<LevelType>* types : {&config.down_block_types, &config.up_block_types})
     std::replace(types->begin(), types->end(), attention, cross_attention);

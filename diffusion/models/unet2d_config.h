@@ -1,5 +1,5 @@
 // What a UNet2D is built from: the options of Hugging Face diffusers' UNet2DModel, and of its
-// UNet2DConditionModel where a text is attended to, under their names there, and two of our own.
+// UNet2DConditionModel where a text is attended to, under their names there, and three of our own.
 #pragma once
 
 #include <cstdint>
@@ -52,10 +52,13 @@ struct UNet2DConfig {
   // (diffusers: class_embed_type "projection"); 0: none.
   std::int64_t projection_class_embeddings_input_dim = 0;
 
-  // Our own. The last class embedding means "no class"; and the stem: pixels are taken in squares
-  // of this size as channels, so the network sees (H / p, W / p, C p p).
+  // Our own. The last class embedding means "no class"; the stem: pixels are taken in squares of
+  // this size as channels, so the network sees (H / p, W / p, C p p); and whether each place of a
+  // level of cross-attention is told where it is (position_embedding in transformer2d.h), without
+  // which a network hardly learns which of two things a text puts on which side.
   bool null_class = false;
   std::int64_t patch_size = 1;
+  bool position_embedding = false;
 };
 
 // An Error that names the option and what is allowed, unless a network can be built from `config`.

@@ -20,7 +20,8 @@ Transformer2D level_transformer(std::int64_t channels, const UNet2DConfig& confi
                         .heads = config.attention_head_dim,
                         .groups = options.groups,
                         .layers = config.transformer_layers_per_block,
-                        .linear_projection = config.use_linear_projection},
+                        .linear_projection = config.use_linear_projection,
+                        .positions = config.position_embedding},
                        *options.generator);
 }
 

@@ -49,8 +49,15 @@ TEST_CASE("text networks: what cannot be built says why") {
     change(config);
     CHECK_THROWS_WITH_AS(UNet2D(config, generator), doctest::Contains(words), Error);
   };
+  unet("position_embedding without a text", [](UNet2DConfig& c) { c.cross_attention_dim = 0; });
+  unet("projection_class_embeddings_input_dim 8 without a text", [](UNet2DConfig& c) {
+    c.cross_attention_dim = 0;
+    c.position_embedding = false;
+  });
   unet("without cross_attention_dim", [](UNet2DConfig& c) {
     c.cross_attention_dim = 0;
+    c.position_embedding = false;
+    c.projection_class_embeddings_input_dim = 0;
     c.down_block_types[0] = LevelType::cross_attention;
   });
   unet("beside cross_attention_dim",
@@ -91,6 +98,12 @@ TEST_CASE("text networks: inputs that do not fit say what would") {
   const Tensor x = Tensor::zeros({2, 8, 8, 3}), t = Tensor::zeros({2});
   Conditioning text;
   text.text_states = Tensor::zeros({2, 3, 8});
+  CHECK_THROWS_WITH_AS(unet(x, t, text), doctest::Contains("nothing as the text in one vector"),
+                       Error);
+  text.text_pooled = Tensor::zeros({2, 7});
+  CHECK_THROWS_WITH_AS(unet(x, t, text), doctest::Contains("(2, 7) as the text in one vector"),
+                       Error);
+  text.text_pooled = Tensor::zeros({2, 8});
   CHECK(unet(x, t, text).shape() == x.shape());
   CHECK_THROWS_WITH_AS(unet(x, t, Conditioning()), doctest::Contains("no text was given"), Error);
   text.text_states = Tensor::zeros({2, 3, 7});

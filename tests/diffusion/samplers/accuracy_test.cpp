@@ -6,6 +6,7 @@
 #include <ebb/tensor/ops/pointwise.h>
 #include <ebb/tensor/ops/reduce.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -96,7 +97,10 @@ TEST_CASE("every sampler on every schedule and prediction lands near the exact s
              {Prediction::v, Prediction::epsilon, Prediction::x0, Prediction::flow}) {
           if (prediction == Prediction::epsilon && c.path.at(c.path.t_noise()).alpha == 0) continue;
           if (show && prediction != Prediction::v) continue;
-          if (!show && steps < (starts_late(c, info) ? 100 : least_steps(info.summary))) continue;
+          const std::int64_t least = starts_late(c, info) ? 100 : least_steps(info.summary);
+          if (!show && steps < least) continue;
+          // What an exact network predicts changes nothing but roundings: once for each sampler.
+          if (prediction != Prediction::v && steps != std::max<std::int64_t>(20, least)) continue;
           const double error = error_of(info, c.path, prediction, steps);
           if (show)
             MESSAGE("ROW " << c.name << "|" << info.name << "|" << steps << "|" << error);

@@ -14,7 +14,7 @@ struct Recipe {
   std::string schedule, prediction, shift;
   std::int64_t batch;
 };
-const Recipe usual{"cosine", "v", "1", usual_batch};
+const Recipe usual{"cosine", "v", "1", 64};
 // Which thing is where is decided at much noise, and learned by many steps.
 const Recipe usual_with_captions{"flow", "flow", "2", 16};
 
@@ -140,14 +140,13 @@ void settle_student(TrainOptions& options) {
   config.student = StudentConfig{taught_how(options), content_hash(options.sources.teacher),
                                  options.sources.teacher};
   config.training = options.config.training;
-  config.batch = options.batch > 0 ? options.batch : usual_batch;
+  if (options.batch > 0) config.batch = options.batch;
   options.config = std::move(config);
 }
 
 // What is text, or hangs on the data, into the configuration.
 void settle(TrainOptions& options) {
   RunConfig& config = options.config;
-  if (options.learning_rate) config.training.learning_rate = *options.learning_rate;
   const std::unique_ptr<Dataset> data = open_dataset(config.data, Split::train);
   config.image = data->info();
   config.objective.weight = usual_weight(options.loss_weight);
@@ -221,6 +220,7 @@ void train(TrainOptions& options) {
                 "{}: a run without images to train on; import its model again with --data",
                 run->path());
   } else {
+    if (options.learning_rate) options.config.training.learning_rate = *options.learning_rate;
     if (student)
       settle_student(options);
     else

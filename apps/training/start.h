@@ -11,7 +11,6 @@
 namespace ebb::apps {
 
 constexpr std::int64_t default_steps = 5000;
-constexpr std::int64_t usual_batch = 64;
 
 struct TrainOptions {
   RunConfig config;

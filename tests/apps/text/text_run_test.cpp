@@ -227,7 +227,10 @@ TEST_CASE("students: the same bits after a stop, drawn as they were taught") {
       const std::string run = folder / (method + (teacher == captioned_run() ? "" : "-latent"));
       succeed({"train", "--distil", teacher, "--method", method, "--student-steps", "3",
                "--teacher-guidance", method == "consistency-training" ? "1" : "2", "--out", run,
-               "--batch", "4", "--steps", "3", "--save-every", "1", "--log-every", "1"});
+               "--lr", "0.0005", "--steps", "3", "--save-every", "1", "--log-every", "1"});
+      const apps::RunConfig student = apps::RunFolder::open(run).config();
+      CHECK(student.training.learning_rate == 0.0005);
+      CHECK(student.batch == 4);  // its teacher's
       check_resumes(run, "step-00000003");
       succeed({"sample", run, "--prompt", "red", "--count", "2", "--out", run + ".npy"});
       const bool halves = method == "progressive";

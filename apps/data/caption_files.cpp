@@ -39,8 +39,15 @@ std::map<std::string, std::string> read_metadata(const fs::path& folder) {
     check(text_at("file_name") && text_at("text"),
           "{}, line {}: no object with \"file_name\" and \"text\", both strings; mend it", path,
           number);
-    captions[(folder / entry["file_name"].get<std::string>()).lexically_normal().string()] =
-        trimmed(entry["text"]);
+    const fs::path picture = (folder / entry["file_name"].get<std::string>()).lexically_normal();
+    std::error_code error;
+    check(fs::exists(picture, error), "{}, line {}: {} is not there; remove the line", path, number,
+          picture.string());
+    const std::string text = trimmed(entry["text"]);
+    const auto [told, first] = captions.try_emplace(picture.string(), text);
+    check(first || told->second == text,
+          "{}, line {}: {} is '{}', a line before says '{}'; remove one of them", path, number,
+          picture.string(), shown(text, 60), shown(told->second, 60));
   }
   return captions;
 }

@@ -9,7 +9,8 @@
 namespace ebb::apps {
 
 // One for each of `files`, paths below `folder`; empty for a picture without one. An Error names a
-// line or a file that cannot be read, and a picture of which the two say different things.
+// line or a file that cannot be read, a line whose picture is not there, and a picture of which two
+// captions say different things.
 std::vector<std::string> read_captions(const std::string& folder,
                                        const std::vector<std::string>& files);
 

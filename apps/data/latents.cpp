@@ -14,11 +14,6 @@
 #include <numeric>
 
 namespace ebb::apps {
-namespace {
-
-constexpr std::int64_t at_once = 32;  // images through the autoencoder
-
-}  // namespace
 
 std::string content_hash(AutoencoderKL& autoencoder) {
   const AutoencoderKLConfig& config = autoencoder.config();
@@ -43,10 +38,10 @@ Tensor latents_of(const Dataset& data, AutoencoderKL& autoencoder, const std::st
   const NoGrad no_grad;
   std::vector<Tensor> parts;
   Progress progress("encode", "images");
-  for (std::int64_t first = 0; first < data.size(); first += at_once) {
+  for (std::int64_t first = 0; first < data.size(); first += latents_at_once) {
     if (interrupted()) throw Cancelled();
     std::vector<std::int64_t> indices(
-        static_cast<std::size_t>(std::min(at_once, data.size() - first)));
+        static_cast<std::size_t>(std::min(latents_at_once, data.size() - first)));
     std::iota(indices.begin(), indices.end(), first);
     parts.push_back(autoencoder.encode(data.batch(indices).images).mean.value());
     const std::int64_t done = first + std::ssize(indices);
@@ -72,8 +67,8 @@ void measure_scale(AutoencoderKL& autoencoder, const Tensor& latents) {
 Tensor decode_latents(const AutoencoderKL& autoencoder, const Tensor& scaled) {
   const NoGrad no_grad;
   std::vector<Tensor> parts;
-  for (std::int64_t first = 0; first < scaled.size(0); first += at_once) {
-    const Tensor part = slice(scaled, 0, first, std::min(first + at_once, scaled.size(0)));
+  for (std::int64_t first = 0; first < scaled.size(0); first += latents_at_once) {
+    const Tensor part = slice(scaled, 0, first, std::min(first + latents_at_once, scaled.size(0)));
     parts.push_back(autoencoder.decode(autoencoder.unscaled(part)).value());
   }
   return cat(parts, 0);

@@ -18,7 +18,8 @@ void write_latents(const std::string& path, const Tensor& latents, const std::st
 // Gives the autoencoder the scale by which these latents have mean 0 and standard deviation 1.
 void measure_scale(AutoencoderKL& autoencoder, const Tensor& latents);
 
-// Scaled latents (N, h, w, C) to images in [-1, 1], not clamped, a few at a time.
+constexpr std::int64_t latents_at_once = 32;
+// Scaled latents (N, h, w, C) to images in [-1, 1], not clamped, latents_at_once at a time.
 Tensor decode_latents(const AutoencoderKL& autoencoder, const Tensor& scaled);
 
 }  // namespace ebb::apps

@@ -42,6 +42,8 @@ SceneThing any_thing(Draws& draws) {
   return thing;
 }
 
+SceneRelation any_relation(Draws& draws) { return static_cast<SceneRelation>(1 + draws.below(4)); }
+
 // Red triangles, green crosses, blue squares and yellow circles.
 bool thing_kept_out(const SceneThing& thing) {
   constexpr std::array<int, 4> shape_of_color{2, 3, 1, 0};
@@ -81,13 +83,20 @@ void place_related(std::vector<SceneThing>& things, SceneRelation relation, Draw
   const double start = -0.95 + things[0].radius + draws.in(0, std::max(0.0, room_along));
   const double most = 0.95 - std::max(things[0].radius, things[1].radius) - std::abs(across) / 2;
   const double middle = draws.in(-most, most);
-  const bool horizontal = relation == SceneRelation::left_of || relation == SceneRelation::right_of;
+  const bool horizontal = is_horizontal(relation);
   const bool mirrored = relation == SceneRelation::right_of || relation == SceneRelation::below;
   for (int i = 0; i < 2; ++i) {
     const double a = (mirrored ? -1 : 1) * (start + i * along), b = middle + (i - 0.5) * across;
     things[static_cast<std::size_t>(i)].x = horizontal ? a : b;
     things[static_cast<std::size_t>(i)].y = horizontal ? b : a;
   }
+}
+
+// Into the half of the picture that the relation names.
+void place_in_half(SceneThing& thing, SceneRelation relation, Draws& draws) {
+  const bool first_half = relation == SceneRelation::left_of || relation == SceneRelation::above;
+  (is_horizontal(relation) ? thing.x : thing.y) =
+      (first_half ? -1 : 1) * draws.in(0.15, 0.95 - thing.radius);
 }
 
 Scene any_scene(Draws& draws) {
@@ -102,12 +111,16 @@ Scene any_scene(Draws& draws) {
                              : scene.size == SceneSize::large ? std::pair(0.45, 0.62)
                                                               : std::pair(0.24, 0.5);
     place_apart(scene.things, draws, low, high);
+    if (draws.below(2) == 0) {
+      scene.relation = any_relation(draws);
+      place_in_half(scene.things[0], scene.relation, draws);
+    }
   } else if (sort < 0.45) {  // alike: two, or three
     scene.things.resize(draws.below(2) == 0 ? 2 : 3, scene.things[0]);
     std::fill(scene.things.begin(), scene.things.end(), scene.things[0]);
     place_apart(scene.things, draws, 0.2, 0.3);
   } else if (count == 2) {
-    scene.relation = static_cast<SceneRelation>(1 + draws.below(4));
+    scene.relation = any_relation(draws);
     place_related(scene.things, scene.relation, draws);
   } else {
     place_apart(scene.things, draws, 0.2, 0.3);
@@ -135,6 +148,10 @@ DatasetInfo scenes_info(const DatasetOptions& options) {
 }
 
 }  // namespace
+
+bool is_horizontal(SceneRelation relation) {
+  return relation == SceneRelation::left_of || relation == SceneRelation::right_of;
+}
 
 std::array<double, 3> scene_rgb(int color) {
   constexpr std::array<std::array<double, 3>, color_count> colors{{{0.90, 0.15, 0.15},
@@ -168,7 +185,10 @@ std::string caption_of(const Scene& scene) {
   const auto a = [&](std::size_t i) { return "a " + name_of(things[i]); };
   if (things.size() == 1) {
     constexpr std::array<std::string_view, 3> sizes{"", "small ", "large "};
-    return fmt::format("a {}{}", sizes[static_cast<std::size_t>(scene.size)], name_of(things[0]));
+    constexpr std::array<std::string_view, 5> places{"", " on the left", " on the right",
+                                                     " at the top", " at the bottom"};
+    return fmt::format("a {}{}{}", sizes[static_cast<std::size_t>(scene.size)], name_of(things[0]),
+                       places[static_cast<std::size_t>(scene.relation)]);
   }
   if (scene.relation != SceneRelation::none) {
     constexpr std::array<std::string_view, 5> relations{"", "left of", "right of", "above",

@@ -1,7 +1,7 @@
 // Pictures of one to three coloured shapes, drawn by formula, and what each shows in words: "a
-// large red circle", "two blue squares", "a white cross left of a green triangle", "a red circle, a
-// blue cross and a yellow square". Needs no files; picture i is a function of i alone and of its
-// size.
+// large red circle", "a blue cross on the left", "two blue squares", "a white cross left of a green
+// triangle", "a red circle, a blue cross and a yellow square". Needs no files; picture i is a
+// function of i alone and of its size.
 //
 // Some compositions never occur in training, to be asked for afterwards: four of the 24 pairs of
 // colour and shape, and every seventh pair of things (scene_kept_out).
@@ -34,10 +34,12 @@ struct SceneThing {
 };
 
 enum class SceneRelation : std::uint8_t { none, left_of, right_of, above, below };
+bool is_horizontal(SceneRelation relation);
 enum class SceneSize : std::uint8_t { unsaid, small, large };
 
 struct Scene {
-  std::vector<SceneThing> things;  // with a relation, the first stands so to the second
+  std::vector<SceneThing> things;
+  // Of the first thing to the second; of a thing alone, to the picture's middle.
   SceneRelation relation = SceneRelation::none;
   SceneSize size = SceneSize::unsaid;  // of a thing alone
   double paper = 0.1;                  // gray of the background

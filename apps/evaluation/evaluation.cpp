@@ -71,8 +71,11 @@ Evaluation::Evaluation(const RunConfig& config, const FeatureClassifierOptions& 
   test_features_ = test.classification.features;
   matched_features_ = slice(test_features_, 0, 0, std::min(count, test_features_.size(0)));
   if (classifier_.trained) classifier_accuracy_ = accuracy(test.classification.logits, test.labels);
-  const Seen train = look_at(classifier_, *train_, chosen(*train_, count));
+  const std::vector<std::int64_t> matched = chosen(*train_, count);
+  const Seen train = look_at(classifier_, *train_, matched);
   if (train.labels.defined()) labels_ = train.labels.to_vector<std::int64_t>();
+  if (config.text)
+    for (const std::int64_t index : matched) captions_.push_back(train_->caption(index));
   floor_ = measure(train.classification);
 }
 

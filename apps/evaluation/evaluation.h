@@ -34,7 +34,9 @@ class Evaluation {
   // The classes that samples are to have: those of the training images behind the floor. Empty
   // without classes.
   const std::vector<std::int64_t>& labels() const { return labels_; }
-  // images (count, H, W, C) of these classes.
+  // The captions of the same images. Empty unless the run was trained on captions.
+  const std::vector<std::string>& captions() const { return captions_; }
+  // images (count, H, W, C) of these classes, or captions.
   SampleMetrics measure(const Tensor& images) const;
   const SampleMetrics& floor() const { return floor_; }
 
@@ -65,6 +67,7 @@ class Evaluation {
   std::int64_t count_;
   std::uint64_t seed_;
   std::vector<std::int64_t> labels_;
+  std::vector<std::string> captions_;
   Tensor test_features_, matched_features_;  // of all test images; of as many as samples
   std::optional<double> classifier_accuracy_;
   SampleMetrics floor_;

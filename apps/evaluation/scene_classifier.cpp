@@ -1,5 +1,6 @@
 #include <ebb/apps/evaluation/kept_judge.h>
 #include <ebb/apps/evaluation/scene_classifier.h>
+#include <ebb/apps/system/content_hash.h>
 #include <ebb/apps/system/progress.h>
 #include <ebb/autograd/ops.h>
 #include <ebb/nn/training/trainer.h>
@@ -20,15 +21,14 @@ std::vector<std::int64_t> counts_of(const Scene& scene) {
   return result;
 }
 
-// Of the thing of lower kind to the other; of two alike, left or above.
+// Of the thing of lower kind to the other; of two alike, left or above; of one, as it is said.
 std::int64_t relation_of(const Scene& scene) {
-  const int first = scene.things[0].kind(), second = scene.things[1].kind();
-  const bool horizontal =
-      scene.relation == SceneRelation::left_of || scene.relation == SceneRelation::right_of;
+  const int first = scene.things.front().kind(), second = scene.things.back().kind();
   const bool mirrored =
       scene.relation == SceneRelation::right_of || scene.relation == SceneRelation::below;
-  const bool after = first != second && mirrored != (first > second);
-  return (horizontal ? 0 : 2) + (after ? 1 : 0);
+  const bool after =
+      scene.things.size() == 1 ? mirrored : first != second && mirrored != (first > second);
+  return (is_horizontal(scene.relation) ? 0 : 2) + (after ? 1 : 0);
 }
 
 Scene scene_of_any_kind(std::int64_t index) {
@@ -125,7 +125,11 @@ SceneClassifier::SceneClassifier(std::int64_t size, const FeatureClassifierOptio
         return SceneNetwork(size, generator);
       }()) {
   const std::string file = fmt::format("{}/scenes-{}x{}.safetensors", options.cache, size, size);
-  const std::string wanted = fmt::format("scenes {} {}", size, options.steps);
+  // Scenes are a formula, which may change.
+  std::vector<Scene> some;
+  for (std::int64_t i = 0; i < look_at_once; ++i) some.push_back(scene_of_any_kind(i));
+  const std::string wanted = fmt::format("scenes {} {} {}", size, options.steps,
+                                         content_hash({{"some", drawn_scenes(some, size)}}));
   if (load_judge(state_dict(network_), file, wanted)) return;
   train(network_, size, options.steps);
   save_judge(state_dict(network_), file, wanted);

@@ -14,8 +14,8 @@ struct SceneNetwork {
   SceneNetwork(std::int64_t size, Generator& generator);
   // images (N, size, size, 3); (N, 128).
   Variable features(const Variable& images) const;
-  // (N, kinds x (most_alike + 1) + 4): how many of each kind of thing, and where, where two are in
-  // a relation, the first of them by kind stands to the other.
+  // (N, kinds x (most_alike + 1) + 4): how many of each kind of thing, and where, where a relation
+  // is said, the first of two by kind stands to the other, or one to the picture's middle.
   Variable logits(const Variable& features) const;
   void visit(Visitor& v);
 
@@ -26,7 +26,7 @@ struct SceneNetwork {
 
 struct SceneOpinion {
   bool things = false;  // colours on the shapes that they belong to, and as many
-  bool whole = false;   // and where they stand to each other, where that was said
+  bool whole = false;   // and where they stand, where that was said
 };
 
 class SceneClassifier {

@@ -69,6 +69,7 @@ void print_shares(const std::string& name, const SceneShares& shares) {
   print("{:<34}", name);
   for (const Column& column : columns) print("{:>9.3f}", shares.*column.value);
   print("\n");
+  flush_out();
 }
 
 // Which of the shares of whole scenes a scene counts in.

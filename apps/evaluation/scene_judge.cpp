@@ -165,17 +165,16 @@ bool related(const Scene& asked, const SceneReading& found) {
     return *std::find_if(found.things.begin(), found.things.end(),
                          [&](const SceneThing& t) { return t.kind() == wanted.kind(); });
   };
-  SceneThing first = find(asked.things[0]), second = find(asked.things[1]);
-  if (asked.things[0].kind() == asked.things[1].kind()) second = found.things[1];
-  double dx = second.x - first.x, dy = second.y - first.y;
-  const bool horizontal =
-      asked.relation == SceneRelation::left_of || asked.relation == SceneRelation::right_of;
-  if (!horizontal) std::swap(dx, dy);
-  if (std::abs(dx) < std::abs(dy)) return false;
-  if (asked.things[0].kind() == asked.things[1].kind()) return true;
-  return asked.relation == SceneRelation::left_of || asked.relation == SceneRelation::above
-             ? dx > 0
-             : dx < 0;
+  const bool horizontal = is_horizontal(asked.relation);
+  const bool first_half =
+      asked.relation == SceneRelation::left_of || asked.relation == SceneRelation::above;
+  const SceneThing first = find(asked.things[0]);
+  if (asked.things.size() == 1) return ((horizontal ? first.x : first.y) < 0) == first_half;
+  const bool alike = asked.things[0].kind() == asked.things[1].kind();
+  const SceneThing second = alike ? found.things[1] : find(asked.things[1]);
+  double along = second.x - first.x, across = second.y - first.y;
+  if (!horizontal) std::swap(along, across);
+  return std::abs(along) >= std::abs(across) && (alike || (along > 0) == first_half);
 }
 
 }  // namespace

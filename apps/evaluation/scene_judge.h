@@ -20,7 +20,7 @@ struct SceneVerdict {
   bool colors = false;    // the colours that were asked for, each as often
   bool shapes = false;    // the same of shapes
   bool things = false;    // colours on the shapes that they belong to, and as many
-  bool relation = false;  // where they stand to each other, where that was said
+  bool relation = false;  // where they stand, where that was said
   bool size = false;      // small or large, where that was said
   bool whole = false;     // all of it
   bool clean = false;     // without artifacts

@@ -45,7 +45,8 @@ std::vector<Json> over_steps(const SweepOptions& options, const Evaluation& eval
 std::vector<Json> over_guidance(const SweepOptions& options, const Evaluation& evaluation,
                                 const Model& model, const RunConfig& config,
                                 SampleRequest request) {
-  check_usage(model.num_classes() > 0, "--sweep guidance: this model has no classes to guide to");
+  check_usage(model.num_classes() > 0 || config.text,
+              "--sweep guidance: this model has no classes or captions to guide to");
   const std::vector<double> values =
       options.values.empty() ? std::vector<double>{0, 0.5, 1, 1.5, 2, 3, 4, 6, 8} : options.values;
   std::vector<Json> rows;
@@ -138,6 +139,7 @@ Tensor draw_for(const Evaluation& evaluation, const Model& model, const RunConfi
                 SampleRequest request) {
   request.count = evaluation.count();
   if (model.num_classes() > 0) request.labels = evaluation.labels();
+  request.prompts = evaluation.captions();
   Progress progress("samples", "images");
   return draw_samples(model, config, request, [&](const SamplingView& view) {
     const double part = static_cast<double>(view.step.step + 1) /

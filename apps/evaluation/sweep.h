@@ -17,7 +17,7 @@ struct SweepOptions {
 
 nlohmann::json to_json(const SampleMetrics& metrics);
 
-// evaluation.count() samples of its classes, under a line of progress.
+// evaluation.count() samples of its classes or captions, under a line of progress.
 Tensor draw_for(const Evaluation& evaluation, const Model& model, const RunConfig& config,
                 SampleRequest request);
 

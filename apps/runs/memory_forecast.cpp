@@ -1,3 +1,4 @@
+#include <ebb/apps/data/latents.h>
 #include <ebb/apps/runs/memory_forecast.h>
 #include <ebb/apps/system/memory.h>
 #include <ebb/nn/training/batch_loader.h>
@@ -102,6 +103,16 @@ MemoryForecast sampling_memory(const Model& model, const RunConfig& config, Devi
   forecast.per_image +=
       images_of_sampler * 4.0 * static_cast<double>(model.sample.shape(1).numel());
   return forecast;
+}
+
+MemoryForecast decoding_memory(const RunConfig& config) {
+  if (!config.latent) return {};
+  const AutoencoderKL& autoencoder = *config.latent->autoencoder;
+  const std::int64_t factor = autoencoder.factor();
+  const SampleSpec sample{config.image.height / factor, config.image.width / factor,
+                          autoencoder.config().latent_channels};
+  return measure(config, sample, Device::cpu,
+                 [&](const Tensor& latents) { decode_latents(autoencoder, latents); });
 }
 
 }  // namespace ebb::apps

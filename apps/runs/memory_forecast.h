@@ -19,5 +19,8 @@ struct MemoryForecast {
 MemoryForecast training_memory(const RunConfig& config);
 // A step, by a model on `device`, of a sampler without guidance, which doubles the images at once.
 MemoryForecast sampling_memory(const Model& model, const RunConfig& config, Device device);
+// What making pictures of a latent model's samples adds, for each of those that are decoded at once
+// (latents_at_once); nothing for others.
+MemoryForecast decoding_memory(const RunConfig& config);
 
 }  // namespace ebb::apps

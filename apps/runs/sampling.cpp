@@ -133,14 +133,18 @@ BatchPlan plan_batches(const Model& model, const RunConfig& config, const Sample
   const std::int64_t wanted = std::min(request.batch, request.count);
   const bool told = !request.labels.empty() || !request.prompts.empty();
   const std::int64_t runs = !told || request.guidance == 1 ? 1 : 2;
-  const MemoryForecast forecast = sampling_memory(model, config, request.device);
-  check_memory("drawing one image", forecast.of(runs),
+  const MemoryForecast network = sampling_memory(model, config, request.device);
+  const MemoryForecast decoder = decoding_memory(config);
+  const auto bytes_of = [&](std::int64_t images) {
+    return network.of(runs * images) + decoder.of(std::min(images, latents_at_once));
+  };
+  check_memory("drawing one image", bytes_of(1),
                "free some, or train a smaller --preset or --size");
-  BatchPlan plan{wanted, forecast.of(runs * wanted), forecast.of(runs * wanted)};
+  BatchPlan plan{wanted, bytes_of(wanted), bytes_of(wanted)};
   const double limit = memory_limit();
   while (plan.bytes > limit) {
     plan.batch -= (plan.batch + 7) / 8;
-    plan.bytes = forecast.of(runs * plan.batch);
+    plan.bytes = bytes_of(plan.batch);
   }
   return plan;
 }

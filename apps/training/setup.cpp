@@ -43,6 +43,11 @@ Batch batch_of(const TrainingSetup& setup, const RunConfig& config,
   return batch;
 }
 
+// Images that a step has in memory at once, and so may a preview.
+std::int64_t images_at_once(const RunConfig& config) {
+  return std::max<std::int64_t>(1, config.batch / config.training.accumulation);
+}
+
 // The same noise each time, so that the previews show one set of images becoming clear.
 Tensor sampled_preview(const TrainingSetup& setup, const RunConfig& config, Device device) {
   const Model& model = *setup.model;
@@ -51,7 +56,7 @@ Tensor sampled_preview(const TrainingSetup& setup, const RunConfig& config, Devi
   request.count = 40;
   if (config.student) use_as_taught(request, *config.student);
   request.device = device;
-  request.batch = std::max<std::int64_t>(1, config.batch / config.training.accumulation);
+  request.batch = images_at_once(config);
   if (model.num_classes() > 0) {
     request.labels = parse_classes("all", model.num_classes());
     request.labels.resize(std::min<std::size_t>(request.labels.size(), 10));
@@ -67,17 +72,21 @@ Tensor sampled_preview(const TrainingSetup& setup, const RunConfig& config, Devi
 }
 
 // Twice a row of images over a row of what they are decoded to.
-Tensor reconstruction_preview(const TrainingSetup& setup, Device device) {
+Tensor reconstruction_preview(const TrainingSetup& setup, const RunConfig& config, Device device) {
   const NoGrad no_grad;
   std::vector<Tensor> rows;
   for (std::int64_t first : {0, 10}) {
     std::vector<std::int64_t> indices(10);
     std::iota(indices.begin(), indices.end(), first);
     for (std::int64_t& index : indices) index %= setup.data->size();
-    const Tensor images = setup.data->batch(indices).images;
-    rows.push_back(images);
-    const Variable means = setup.autoencoder->encode(images.to(device)).mean;
-    rows.push_back(setup.autoencoder->decode(means).value().to(Device::cpu));
+    const Tensor row = setup.data->batch(indices).images;
+    rows.push_back(row);
+    const std::int64_t at_once = std::min<std::int64_t>(10, images_at_once(config));
+    for (std::int64_t i = 0; i < 10; i += at_once) {
+      const Tensor images = slice(row, 0, i, std::min<std::int64_t>(10, i + at_once));
+      const Variable means = setup.autoencoder->encode(images.to(device)).mean;
+      rows.push_back(setup.autoencoder->decode(means).value().to(Device::cpu));
+    }
   }
   return cat(rows, 0);
 }
@@ -125,7 +134,7 @@ std::unique_ptr<TrainingSetup> set_up(const RunConfig& config, const TrainingPla
     setup->autoencoder = make_autoencoder(config, device);
     parameters = named_parameters(*setup->autoencoder);
     loss = autoencoder_objective(*setup->autoencoder, config.reconstruction);
-    task.preview = [&s, device] { return reconstruction_preview(s, device); };
+    task.preview = [&s, config, device] { return reconstruction_preview(s, config, device); };
   } else {
     setup->model = make_model(config, device);
     const Path path = make_path(config);

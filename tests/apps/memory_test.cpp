@@ -1,6 +1,7 @@
 // How much memory training and sampling take: what they say before is what they then use, and a
 // machine that has less is told so or served in smaller pieces.
 #include <doctest/doctest.h>
+#include <ebb/apps/images/png.h>
 #include <ebb/apps/system/memory.h>
 #include <ebb/tensor/io/npy.h>
 #include <tests/apps/program.h>
@@ -79,6 +80,22 @@ TEST_CASE("the memory that a program says it will take is what it takes" *
                    folder / "x.npy"});
     }
   }
+}
+
+TEST_CASE("the memory for pictures of latents has the decoder's in it" * doctest::skip(sanitized)) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "pictures");
+  const apps::Image image{128, 128, 1, std::vector<std::uint8_t>(128 * 128, 99)};
+  for (int i = 0; i < 10; ++i) apps::write_png(folder / fmt::format("pictures/{}.png", i), image);
+  const auto train = [&](const std::string& out, const Arguments& more) {
+    return Arguments{"train", "--data", folder / "pictures", "--batch", "4", "--steps", "2",
+                     "--out", out} +
+           more;
+  };
+  const std::string autoencoder = folder / "autoencoder", run = folder / "run";
+  check_close(train(autoencoder, {"--model", "autoencoder"}));
+  check_close(train(run, {"--preset", "tiny", "--latent", autoencoder}));
+  check_close({"sample", run, "--count", "20", "--steps", "2", "--out", folder / "x.npy"});
 }
 
 TEST_CASE("a batch that memory cannot hold: an error before the run, smaller pieces of samples" *

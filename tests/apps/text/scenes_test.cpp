@@ -66,6 +66,18 @@ TEST_CASE("scenes: what a verdict says of a scene that is nearly right") {
   verdict = judge_scene(asked, read_scene(drawn(more, 32)));
   CHECK(!verdict.colors);
 
+  Scene placed;
+  placed.things = {{2, SceneShape::cross, -0.2, 0.6, 0.3}};
+  for (const auto& [relation, words, right] :
+       {std::tuple(SceneRelation::left_of, "a blue cross on the left", true),
+        std::tuple(SceneRelation::right_of, "a blue cross on the right", false),
+        std::tuple(SceneRelation::above, "a blue cross at the top", false),
+        std::tuple(SceneRelation::below, "a blue cross at the bottom", true)}) {
+    placed.relation = relation;
+    CHECK(caption_of(placed) == words);
+    CHECK(judge_scene(placed, read_scene(drawn(placed, 32))).whole == right);
+  }
+
   Scene large;
   large.things = {{5, SceneShape::triangle, 0, 0, 0.55}};
   large.size = SceneSize::large;

@@ -18,17 +18,18 @@ namespace text_run {
 
 namespace fs = std::filesystem;
 
-// Twenty-two pictures of 16 x 16 with captions of both kinds.
+// 110 pictures of 16 x 16 with captions of both kinds.
 const std::string& pictures() {
   static const TemporaryFolder folder;
   static const std::string path = [] {
     fs::create_directory(folder / "pictures");
     std::string metadata;
-    for (int i = 0; i < 22; ++i) {
+    for (int i = 0; i < 110; ++i) {
       const bool red = i % 2 == 0;
       apps::Image image{16, 16, 3, std::vector<std::uint8_t>(16 * 16 * 3)};
       for (std::size_t k = 0; k < image.pixels.size(); ++k)
-        image.pixels[k] = static_cast<std::uint8_t>(k % 3 == (red ? 0U : 2U) ? 200 + i : 7 * i);
+        image.pixels[k] =
+            static_cast<std::uint8_t>(k % 3 == (red ? 0U : 2U) ? 200 + i % 50 : 2 * i);
       const std::string name = fmt::format("{:02}", i);
       apps::write_png(folder / ("pictures/" + name + ".png"), image);
       const std::string caption = red ? "A red picture." : "A blue picture.";
@@ -101,10 +102,12 @@ void check_resumes(const std::string& run, const std::string& last) {
 TEST_CASE("captions: from metadata.jsonl and from files beside the pictures") {
   using namespace text_run;
   const std::vector<std::string> captions = apps::read_captions(
-      pictures(), {pictures() + "/01.png", pictures() + "/10.png", pictures() + "/99.png"});
+      pictures(), {pictures() + "/01.png", pictures() + "/10.png", pictures() + "/no.png"});
   CHECK(captions == std::vector<std::string>{"A blue picture.", "A red picture.", ""});
 
   const TemporaryFolder folder;
+  fs::create_directory(folder / "a");
+  write_file(folder / "a/b.png", "");
   const auto metadata = [&](const std::string& text) {
     write_file(folder / "metadata.jsonl", text);
     return apps::read_captions(folder.path().string(), {folder / "a/b.png"});
@@ -114,10 +117,14 @@ TEST_CASE("captions: from metadata.jsonl and from files beside the pictures") {
        {"x", "[]", "{}", "{\"file_name\": \"a\"}", "{\"file_name\": 1, \"text\": \"x\"}",
         "{\"file_name\": \"a\", \"text\": 1}"})
     CHECK_THROWS_WITH_AS(metadata(std::string("\n") + bad), doctest::Contains("line 2"), Error);
-  fs::create_directory(folder / "a");
+  const std::string line = R"({"file_name": "a/b.png", "text": "x"})";
+  CHECK(metadata(line + "\n" + line)[0] == "x");
+  CHECK_THROWS_WITH_AS(metadata(line + "\n" + R"({"file_name": "a/../a/b.png", "text": "z"})"),
+                       doctest::Contains("is 'z', a line before says 'x'"), Error);
+  CHECK_THROWS_WITH_AS(metadata(line + "\n" + R"({"file_name": "a/c.png", "text": "x"})"),
+                       doctest::Contains("a/c.png is not there; remove the line"), Error);
   write_file(folder / "a/b.txt", "y");
-  CHECK_THROWS_WITH_AS(metadata("{\"file_name\": \"a/b.png\", \"text\": \"x\"}"),
-                       doctest::Contains("'x', its .txt file 'y'"), Error);
+  CHECK_THROWS_WITH_AS(metadata(line), doctest::Contains("'x', its .txt file 'y'"), Error);
 }
 
 TEST_CASE("text runs: the folder, and the same bits after a stop") {
@@ -190,6 +197,22 @@ TEST_CASE("text runs: a folder that holds what a run is made of is nobody's but 
   }
 }
 
+TEST_CASE("text runs: judged by what training images' captions ask for") {
+  using namespace text_run;
+  const TemporaryFolder folder;
+  const std::string curve = succeed({"evaluate", captioned_run(), "--count", "10", "--steps", "2",
+                                     "--sweep", "guidance", "--values", "1,3", "--classifier-steps",
+                                     "1", "--cache", folder / "cache", "--out", folder / "e.json"})
+                                .out;
+  const std::size_t second = curve.find('\n') + 1;
+  const auto distance = [](const std::string& line) {
+    return nlohmann::json::parse(line)["frechet_distance"].get<double>();
+  };
+  // Guidance does something only to samples that are told something.
+  CHECK(distance(curve.substr(0, second)) !=
+        distance(curve.substr(second, curve.find('\n', second) - second)));
+}
+
 TEST_CASE("latent runs: the folder, and the same bits after a stop") {
   using namespace text_run;
   check_resumes(latent_runs().autoencoder, "step-00000003");
@@ -207,7 +230,7 @@ TEST_CASE("latent runs: the folder, and the same bits after a stop") {
   double sum = 0, squares = 0;
   for (const double v : latents.to_vector<double>()) sum += v, squares += v * v;
   const auto count = static_cast<double>(latents.numel());
-  CHECK(latents.shape() == Shape{20, 4, 4, 4});
+  CHECK(latents.shape() == Shape{99, 4, 4, 4});
   CHECK(std::abs(sum / count) < 1e-4);
   CHECK(std::abs(squares / count - 1) < 1e-3);
   CHECK(run.load_model()->sample.shape(2) == Shape{2, 4, 4, 4});

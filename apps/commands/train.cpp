@@ -114,7 +114,7 @@ void add_options(CLI::App& command, TrainOptions& o) {
       "How much each level of noise counts: simple (all alike), min_snr, p2, edm")
       ->check(CLI::IsMember({"simple", "min_snr", "p2", "edm"}));
   add("--flip", c.objective.flip, "Mirror half of the images left to right (true, false)");
-  add("--batch", o.batch, "Images a step (default 64, with captions 16)")
+  add("--batch", o.batch, "Images a step (default 64, with captions or of an autoencoder 16)")
       ->check(CLI::Range(1, 1'000'000));
   add("--warmup", c.training.warmup_steps, "Steps of its linear rise")
       ->check(CLI::NonNegativeNumber);

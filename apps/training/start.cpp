@@ -17,6 +17,8 @@ struct Recipe {
 const Recipe usual{"cosine", "v", "1", 64};
 // Which thing is where is decided at much noise, and learned by many steps.
 const Recipe usual_with_captions{"flow", "flow", "2", 16};
+// Its images are many values each: many steps teach it more than exact ones.
+constexpr std::int64_t autoencoder_batch = 16;
 
 // The path, what is predicted and the batch: as chosen, else the usual ones.
 void follow(TrainOptions& options, bool captions) {
@@ -27,7 +29,8 @@ void follow(TrainOptions& options, bool captions) {
   if (options.schedule.empty()) options.schedule = path.schedule;
   if (options.prediction.empty()) options.prediction = path.prediction;
   if (options.shift.empty()) options.shift = path.shift;
-  if (options.batch == 0) options.batch = recipe.batch;
+  if (options.batch == 0)
+    options.batch = options.config.model == "autoencoder" ? autoencoder_batch : recipe.batch;
   options.config.schedule = options.schedule;
   options.config.objective.prediction = parse_prediction(options.prediction);
   options.config.batch = options.batch;

@@ -84,7 +84,7 @@ void place_related(std::vector<SceneThing>& things, SceneRelation relation, Draw
   const double most = 0.95 - std::max(things[0].radius, things[1].radius) - std::abs(across) / 2;
   const double middle = draws.in(-most, most);
   const bool horizontal = is_horizontal(relation);
-  const bool mirrored = relation == SceneRelation::right_of || relation == SceneRelation::below;
+  const bool mirrored = is_mirrored(relation);
   for (int i = 0; i < 2; ++i) {
     const double a = (mirrored ? -1 : 1) * (start + i * along), b = middle + (i - 0.5) * across;
     things[static_cast<std::size_t>(i)].x = horizontal ? a : b;
@@ -94,9 +94,8 @@ void place_related(std::vector<SceneThing>& things, SceneRelation relation, Draw
 
 // Into the half of the picture that the relation names.
 void place_in_half(SceneThing& thing, SceneRelation relation, Draws& draws) {
-  const bool first_half = relation == SceneRelation::left_of || relation == SceneRelation::above;
   (is_horizontal(relation) ? thing.x : thing.y) =
-      (first_half ? -1 : 1) * draws.in(0.15, 0.95 - thing.radius);
+      (is_mirrored(relation) ? 1 : -1) * draws.in(0.15, 0.95 - thing.radius);
 }
 
 Scene any_scene(Draws& draws) {
@@ -151,6 +150,10 @@ DatasetInfo scenes_info(const DatasetOptions& options) {
 
 bool is_horizontal(SceneRelation relation) {
   return relation == SceneRelation::left_of || relation == SceneRelation::right_of;
+}
+
+bool is_mirrored(SceneRelation relation) {
+  return relation == SceneRelation::right_of || relation == SceneRelation::below;
 }
 
 std::array<double, 3> scene_rgb(int color) {

@@ -34,7 +34,8 @@ struct SceneThing {
 };
 
 enum class SceneRelation : std::uint8_t { none, left_of, right_of, above, below };
-bool is_horizontal(SceneRelation relation);
+bool is_horizontal(SceneRelation relation);  // left or right of
+bool is_mirrored(SceneRelation relation);    // right of or below
 enum class SceneSize : std::uint8_t { unsaid, small, large };
 
 struct Scene {

@@ -24,8 +24,7 @@ std::vector<std::int64_t> counts_of(const Scene& scene) {
 // Of the thing of lower kind to the other; of two alike, left or above; of one, as it is said.
 std::int64_t relation_of(const Scene& scene) {
   const int first = scene.things.front().kind(), second = scene.things.back().kind();
-  const bool mirrored =
-      scene.relation == SceneRelation::right_of || scene.relation == SceneRelation::below;
+  const bool mirrored = is_mirrored(scene.relation);
   const bool after =
       scene.things.size() == 1 ? mirrored : first != second && mirrored != (first > second);
   return (is_horizontal(scene.relation) ? 0 : 2) + (after ? 1 : 0);

@@ -165,16 +165,14 @@ bool related(const Scene& asked, const SceneReading& found) {
     return *std::find_if(found.things.begin(), found.things.end(),
                          [&](const SceneThing& t) { return t.kind() == wanted.kind(); });
   };
-  const bool horizontal = is_horizontal(asked.relation);
-  const bool first_half =
-      asked.relation == SceneRelation::left_of || asked.relation == SceneRelation::above;
+  const bool horizontal = is_horizontal(asked.relation), mirrored = is_mirrored(asked.relation);
   const SceneThing first = find(asked.things[0]);
-  if (asked.things.size() == 1) return ((horizontal ? first.x : first.y) < 0) == first_half;
+  if (asked.things.size() == 1) return ((horizontal ? first.x : first.y) < 0) != mirrored;
   const bool alike = asked.things[0].kind() == asked.things[1].kind();
   const SceneThing second = alike ? found.things[1] : find(asked.things[1]);
   double along = second.x - first.x, across = second.y - first.y;
   if (!horizontal) std::swap(along, across);
-  return std::abs(along) >= std::abs(across) && (alike || (along > 0) == first_half);
+  return std::abs(along) >= std::abs(across) && (alike || (along > 0) != mirrored);
 }
 
 }  // namespace

@@ -105,14 +105,11 @@ MemoryForecast sampling_memory(const Model& model, const RunConfig& config, Devi
   return forecast;
 }
 
-MemoryForecast decoding_memory(const RunConfig& config) {
+MemoryForecast decoding_memory(const Model& model, const RunConfig& config) {
   if (!config.latent) return {};
-  const AutoencoderKL& autoencoder = *config.latent->autoencoder;
-  const std::int64_t factor = autoencoder.factor();
-  const SampleSpec sample{config.image.height / factor, config.image.width / factor,
-                          autoencoder.config().latent_channels};
-  return measure(config, sample, Device::cpu,
-                 [&](const Tensor& latents) { decode_latents(autoencoder, latents); });
+  return measure(config, model.sample, Device::cpu, [&](const Tensor& latents) {
+    decode_latents(*config.latent->autoencoder, latents);
+  });
 }
 
 }  // namespace ebb::apps

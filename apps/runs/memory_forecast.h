@@ -21,6 +21,6 @@ MemoryForecast training_memory(const RunConfig& config);
 MemoryForecast sampling_memory(const Model& model, const RunConfig& config, Device device);
 // What making pictures of a latent model's samples adds, for each of those that are decoded at once
 // (latents_at_once); nothing for others.
-MemoryForecast decoding_memory(const RunConfig& config);
+MemoryForecast decoding_memory(const Model& model, const RunConfig& config);
 
 }  // namespace ebb::apps

@@ -134,7 +134,7 @@ BatchPlan plan_batches(const Model& model, const RunConfig& config, const Sample
   const bool told = !request.labels.empty() || !request.prompts.empty();
   const std::int64_t runs = !told || request.guidance == 1 ? 1 : 2;
   const MemoryForecast network = sampling_memory(model, config, request.device);
-  const MemoryForecast decoder = decoding_memory(config);
+  const MemoryForecast decoder = decoding_memory(model, config);
   const auto bytes_of = [&](std::int64_t images) {
     return network.of(runs * images) + decoder.of(std::min(images, latents_at_once));
   };

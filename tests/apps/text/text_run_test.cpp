@@ -215,6 +215,10 @@ TEST_CASE("text runs: judged by what training images' captions ask for") {
 
 TEST_CASE("latent runs: the folder, and the same bits after a stop") {
   using namespace text_run;
+  const TemporaryFolder usual;
+  succeed({"train", "--data", pictures(), "--model", "autoencoder", "--steps", "1", "--out",
+           usual / "run"});
+  CHECK(apps::RunFolder::open(usual / "run").config().batch == 16);
   check_resumes(latent_runs().autoencoder, "step-00000003");
   const std::string figures = succeed({"evaluate", latent_runs().autoencoder, "--count", "10"}).out;
   CHECK(figures.find("PSNR of test images") != std::string::npos);

@@ -109,6 +109,10 @@ void add_options(CLI::App& command, TrainOptions& o) {
   add("--label-dropout", c.objective.label_dropout,
       "Share of labels made the null class, of captions the empty text")
       ->check(CLI::Range(0.0, 1.0));
+  add("--times", o.times,
+      "Which times are seen: uniform (all alike) or logit_normal (the middle more often; default "
+      "uniform, with captions logit_normal)")
+      ->check(CLI::IsMember({"uniform", "logit_normal"}));
   add("--stratified", c.objective.stratified, "Times of a batch spread evenly (true, false)");
   add("--loss-weight", o.loss_weight,
       "How much each level of noise counts: simple (all alike), min_snr, p2, edm")

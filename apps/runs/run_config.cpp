@@ -21,6 +21,8 @@ const Names<Prediction> prediction_names{{"epsilon", Prediction::epsilon},
                                          {"x0", Prediction::x0},
                                          {"v", Prediction::v},
                                          {"flow", Prediction::flow}};
+const Names<TrainingTimes> times_names{{"uniform", TrainingTimes::uniform},
+                                       {"logit_normal", TrainingTimes::logit_normal}};
 const Names<LossWeight::Kind> weight_names{{"simple", LossWeight::Kind::simple},
                                            {"min_snr", LossWeight::Kind::min_snr},
                                            {"p2", LossWeight::Kind::p2},
@@ -44,6 +46,7 @@ constexpr double large = 1e30;
 Json to_json(const ObjectiveConfig& o) {
   return {{"prediction", name_in(prediction_names, o.prediction)},
           {"label_dropout", o.label_dropout},
+          {"times", name_in(times_names, o.times)},
           {"stratified", o.stratified},
           {"flip", o.flip}};
 }
@@ -51,6 +54,7 @@ ObjectiveConfig objective_from(const JsonReader& j) {
   ObjectiveConfig o;
   o.prediction = j.choice("prediction", prediction_names);
   o.label_dropout = j.number("label_dropout", 0, 1);
+  o.times = j.choice("times", times_names, std::optional(TrainingTimes::uniform));
   o.stratified = j.flag("stratified");
   o.flip = j.flag("flip");
   return o;

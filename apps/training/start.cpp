@@ -11,12 +11,12 @@ namespace ebb::apps {
 namespace {
 
 struct Recipe {
-  std::string schedule, prediction, shift;
+  std::string schedule, prediction, shift, times;
   std::int64_t batch;
 };
-const Recipe usual{"cosine", "v", "1", 64};
-// Which thing is where is decided at much noise, and learned by many steps.
-const Recipe usual_with_captions{"flow", "flow", "2", 16};
+const Recipe usual{"cosine", "v", "1", "uniform", 64};
+// What is where is decided at much noise and in the middle, and learned by many steps.
+const Recipe usual_with_captions{"flow", "flow", "2", "logit_normal", 16};
 // Its images are many values each: many steps teach it more than exact ones.
 constexpr std::int64_t autoencoder_batch = 16;
 
@@ -29,10 +29,13 @@ void follow(TrainOptions& options, bool captions) {
   if (options.schedule.empty()) options.schedule = path.schedule;
   if (options.prediction.empty()) options.prediction = path.prediction;
   if (options.shift.empty()) options.shift = path.shift;
+  if (options.times.empty()) options.times = path.times;
   if (options.batch == 0)
     options.batch = options.config.model == "autoencoder" ? autoencoder_batch : recipe.batch;
   options.config.schedule = options.schedule;
   options.config.objective.prediction = parse_prediction(options.prediction);
+  options.config.objective.times =
+      options.times == "logit_normal" ? TrainingTimes::logit_normal : TrainingTimes::uniform;
   options.config.batch = options.batch;
 }
 

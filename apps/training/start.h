@@ -15,7 +15,7 @@ constexpr std::int64_t default_steps = 5000;
 struct TrainOptions {
   RunConfig config;
   // Empty or 0: the recipe's.
-  std::string schedule, prediction, shift;
+  std::string schedule, prediction, shift, times;
   std::int64_t batch = 0;
   std::string preset = "small", loss_weight = "simple", condition = "auto";
   std::vector<std::int64_t> widths;  // none: the preset's

@@ -12,8 +12,9 @@ LossFunction diffusion_objective(const Model& model, const Path& path,
     const Tensor x0 = config.flip ? flip_half(batch.images, draws) : batch.images;
     const std::int64_t count = x0.size(0);
     const Tensor u = philox_uniform({count}, draws.address(Purpose::timestep), DType::float64);
+    const Tensor even = config.stratified ? stratified(u, draws.first_sample, draws.batch_size) : u;
     const Tensor t = uniform_times(
-        path, config.stratified ? stratified(u, draws.first_sample, draws.batch_size) : u);
+        path, config.times == TrainingTimes::logit_normal ? logit_normal(even) : even);
     const std::vector<Level> levels = levels_of("objective", path, x0, t);
     const Tensor eps =
         philox_normal(x0.shape(), draws.address(Purpose::noise), DType::float32, x0.device());

@@ -8,12 +8,17 @@
 
 namespace ebb {
 
+// Which parts of the path are seen: all alike, or the middle more often, where what the image is
+// of is decided (training_times.h). A flow's shift counts in both.
+enum class TrainingTimes : std::uint8_t { uniform, logit_normal };
+
 struct ObjectiveConfig {
   Prediction prediction = Prediction::v;
   // What is known of an image is dropped (Model::null_conditioning) with this probability, so that
   // the network also learns images of which it is told nothing (Ho & Salimans 2022, alg. 1).
   double label_dropout = 0.1;
-  // Times of a batch: one uniform draw in each of N equal parts of the path instead of N
+  TrainingTimes times = TrainingTimes::uniform;
+  // Times of a batch: one uniform draw in each of N equal parts instead of N
   // independent ones (Kingma et al. 2021, app. I.1).
   bool stratified = true;
   LossWeight weight = {};  // how much each time counts (loss.h)

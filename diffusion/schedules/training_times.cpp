@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <numeric>
 
 namespace ebb {
@@ -34,6 +35,17 @@ Tensor stratified(const Tensor& u, std::int64_t first, std::int64_t total) {
 Tensor lognormal_times(const Path& path, const Tensor& z, double mean, double stddev) {
   check(stddev > 0, "lognormal times: standard deviation {}; it must be positive", stddev);
   return mapped(z, [&](double v) { return path.at_ratio(std::exp(mean + stddev * v)).t; });
+}
+
+Tensor logit_normal(const Tensor& u) {
+  return mapped(u, [](double v) {
+    double low = -9, high = 9;  // z lies between; beyond them is less than a double tells from 1
+    for (int halving = 0; halving < 60; ++halving) {
+      const double z = (low + high) / 2;
+      (std::erfc(-z / std::numbers::sqrt2) / 2 < v ? low : high) = z;
+    }
+    return 1 / (1 + std::exp(-low));
+  });
 }
 
 ImportanceSampler::ImportanceSampler(std::int64_t T, std::int64_t history) {

@@ -16,6 +16,9 @@ Tensor stratified(const Tensor& u, std::int64_t first, std::int64_t total);
 // log s ~ N(mean, stddev^2) from normals z (N), held in the path's range (Karras et al. 2022,
 // table 1).
 Tensor lognormal_times(const Path& path, const Tensor& z, double mean = -1.2, double stddev = 1.2);
+// Uniform u (N) in [0, 1) to 1 / (1 + e^-z), z ~ N(0, 1), in the same order: more near the middle,
+// few at the ends (Esser et al. 2024, eq. 19).
+Tensor logit_normal(const Tensor& u);
 
 // Importance sampling of a table's steps by the second moment of the loss (Nichol & Dhariwal 2021,
 // eq. 18): p_t in proportion to sqrt(E[L_t^2]) over the last `history` losses of each step,

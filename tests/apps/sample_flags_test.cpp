@@ -97,12 +97,14 @@ TEST_CASE("ebb sample: flags of the grid and the schedule change the images") {
   refused("cosine", {"--final-alpha-bar", "two"}, 2, "--final-alpha-bar");
 }
 
-TEST_CASE("ebb train: shift and zero terminal SNR are kept by the run") {
+TEST_CASE("ebb train: shift, times and zero terminal SNR are kept by the run") {
   using namespace sample_flags;
   const TemporaryFolder folder;
   succeed(train(folder / "flow", {"--schedule", "flow", "--prediction", "flow", "--shift", "3"}));
   CHECK(config_of(folder / "flow").at("shift") == 3);
-  succeed(train(folder / "zero", {"--zero-terminal-snr", "true"}));
+  CHECK(config_of(folder / "flow").at("objective").at("times") == "uniform");
+  succeed(train(folder / "zero", {"--zero-terminal-snr", "true", "--times", "logit_normal"}));
+  CHECK(config_of(folder / "zero").at("objective").at("times") == "logit_normal");
   CHECK(config_of(folder / "zero").at("zero_terminal_snr") == true);
   CHECK(all_finite(images(folder / "zero", {})));
   check_refused(train(folder / "x", {"--shift", "3"}), 2, "only flow does");

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <ebb/diffusion/losses/loss.h>
+#include <ebb/diffusion/losses/objective.h>
 #include <ebb/diffusion/losses/variational_bound.h>
 #include <ebb/diffusion/samplers/sampler.h>
 #include <ebb/diffusion/schedules/schedule.h>
@@ -179,11 +180,43 @@ TEST_CASE("choices of t") {
   CHECK(uniform_times(path, u).to_vector<double>()[0] == doctest::Approx(499.5));
   CHECK(stratified(u, 1, 5).to_vector<double>() == std::vector<double>{0.3, 0.4, 3.999 / 5});
   CHECK_THROWS_AS(stratified(u, 3, 5), Error);
+  // z = 0, 1 and -1.959964, below which 2.5% lie.
+  const std::vector<double> middle =
+      logit_normal(Tensor::from(std::vector<double>{0.5, 0.8413447460685429, 0.025, 0}))
+          .to_vector<double>();
+  CHECK(middle[0] == doctest::Approx(0.5).epsilon(1e-12));
+  CHECK(middle[1] == doctest::Approx(1 / (1 + std::exp(-1.0))).epsilon(1e-12));
+  CHECK(middle[2] == doctest::Approx(1 / (1 + std::exp(1.959963984540054))).epsilon(1e-12));
+  CHECK(middle[3] > 0);
+  CHECK(middle[3] < 1e-3);
   const Path edm = Path::edm();
   const Tensor t = lognormal_times(edm, Tensor::from(std::vector<double>{0, 1, -100}));
   CHECK(edm.at(t.to_vector<double>()[0]).sigma == doctest::Approx(std::exp(-1.2)));
   CHECK(edm.at(t.to_vector<double>()[1]).sigma == doctest::Approx(1));
   CHECK(t.to_vector<double>()[2] == edm.t_data());
+}
+
+TEST_CASE("the objective sees the times that it is asked for, as the path's shift has them") {
+  class Listener final : public Model {
+   public:
+    mutable std::vector<double> times;
+    Variable operator()(const Variable& x, const Tensor& t, const Conditioning&) const override {
+      times = t.to_vector<double>();
+      return x;
+    }
+    void visit(Visitor&) override {}
+  } model;
+  const auto shifted = [](double u) { return 2 * u / (1 + u); };
+  for (const auto& [times, end] : {std::pair{TrainingTimes::uniform, 0.975},
+                                   {TrainingTimes::logit_normal, 1 / (1 + std::exp(-1.959964))}}) {
+    const ObjectiveConfig config{.prediction = Prediction::flow, .times = times};
+    diffusion_objective(model, Path::flow(2), config)({Tensor::zeros({1000, 1, 1, 1}), {}},
+                                                      {.batch_size = 1000});
+    std::sort(model.times.begin(), model.times.end());
+    CHECK(model.times[500] == doctest::Approx(shifted(0.5)).epsilon(0.002));
+    CHECK(model.times[975] == doctest::Approx(shifted(end)).epsilon(0.002));
+    CHECK(model.times[25] == doctest::Approx(shifted(1 - end)).epsilon(0.02));
+  }
 }
 
 TEST_CASE("importance sampling by the second moment of the loss") {

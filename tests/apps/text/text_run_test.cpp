@@ -99,6 +99,27 @@ void check_resumes(const std::string& run, const std::string& last) {
 
 }  // namespace text_run
 
+TEST_CASE("text runs: the usual recipe, in whole or in part") {
+  using namespace text_run;
+  const TemporaryFolder folder;
+  const auto config = [&](const std::string& name, const Arguments& more) {
+    succeed(Arguments{"train", "--data", pictures(), "--preset", "tiny", "--steps", "1", "--out",
+                      folder / name} +
+            more);
+    return apps::RunFolder::open(folder / name).config();
+  };
+  const apps::RunConfig usual = config("usual", {});
+  CHECK(usual.schedule == "flow");
+  CHECK(usual.objective.prediction == Prediction::flow);
+  CHECK(usual.objective.times == TrainingTimes::logit_normal);
+  CHECK(usual.shift == 2);
+  CHECK(usual.batch == 16);
+  CHECK(config("even", {"--times", "uniform"}).objective.times == TrainingTimes::uniform);
+  const apps::RunConfig table = config("table", {"--schedule", "linear"});
+  CHECK(table.objective.prediction == Prediction::v);
+  CHECK(table.objective.times == TrainingTimes::uniform);
+}
+
 TEST_CASE("captions: from metadata.jsonl and from files beside the pictures") {
   using namespace text_run;
   const std::vector<std::string> captions = apps::read_captions(

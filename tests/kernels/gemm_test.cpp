@@ -60,6 +60,9 @@ TEST_CASE_TEMPLATE("gemm is the plain loop on odd sizes", T, float, double) {
   for (bool accumulate : {false, true}) {
     compare<T>(29, 45, 700, true, false, accumulate, false, Activation::none);
     compare<T>(130, 33, 600, false, true, accumulate, false, Activation::none);
+    // Rows a multiple of a kilobyte apart are copied.
+    for (const auto& [m, n] : {std::pair{256, 61}, {70, 256}, {512, 512}})
+      compare<T>(m, n, 600, true, false, accumulate, false, Activation::none);
   }
 }
 
@@ -86,9 +89,11 @@ TEST_CASE("the bits of a float64 product do not depend on the threads") {
 
 TEST_CASE("a float32 product's bits depend on its row, its column and k alone") {
   using T = float;
-  const std::int64_t m = 61, n = 75;
+  const std::int64_t m = 61;
   const int threads = thread_count();
-  for (std::int64_t k : {300, 9000}) {
+  for (const auto& [n, k] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{75, 300}, {75, 9000}, {256, 9000}}) {
+    CAPTURE(n);
     CAPTURE(k);
     const auto a = numbers<T>(m * k, 5), b = numbers<T>(k * n, 6);
     std::vector<T> whole(m * n), part(1);

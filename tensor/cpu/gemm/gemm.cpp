@@ -35,6 +35,12 @@ struct PackedB;
 struct Bias;
 struct Sums;
 
+// Whether elements `stride` apart lie a multiple of `bytes` apart.
+template <class T>
+bool is_multiple_of(std::int64_t bytes, std::int64_t stride) {
+  return stride * static_cast<std::int64_t>(sizeof(T)) % bytes == 0;
+}
+
 template <class T>
 struct Product {
   std::int64_t m, n, k;
@@ -106,18 +112,25 @@ struct Product {
     }
   }
 
-  // Pointers to the rows of a; returns the step along k. Rows that would fall on the same few lines
-  // of the cache again and again are copied side by side first.
+  // Pointers to the rows of a; returns the step along k. What would fall on the same few lines of
+  // the cache again and again is copied side by side first.
   std::int64_t gather_rows(std::int64_t row, std::int64_t rows, std::int64_t start,
                            std::int64_t length, std::int64_t uses, const T** sources) const {
     const T* from = a.data + row * a.row_stride + start * a.column_stride;
-    const bool aliased = a.row_stride * static_cast<std::int64_t>(sizeof(T)) % 4096 == 0;
-    if (a.column_stride != 1 || !aliased || uses <= 4) {
+    const bool by_columns = a.column_stride != 1;
+    if (by_columns ? uses == 1 || !is_multiple_of<T>(1024, a.column_stride)
+                   : uses <= 4 || !is_multiple_of<T>(4096, a.row_stride)) {
       for (std::int64_t i = 0; i < rows; ++i) sources[i] = from + i * a.row_stride;
       return a.column_stride;
     }
     constexpr std::int64_t pitch = depth + 16;
     T* packed = scratch<PackedA, T>(tile_rows * pitch);
+    if (by_columns) {
+      for (std::int64_t p = 0; p < length; ++p)
+        std::copy_n(from + p * a.column_stride, rows, packed + p * tile_rows);
+      for (std::int64_t i = 0; i < rows; ++i) sources[i] = packed + i;
+      return tile_rows;
+    }
     for (std::int64_t i = 0; i < rows; ++i) {
       sources[i] = packed + i * pitch;
       std::copy_n(from + i * a.row_stride, length, packed + i * pitch);
@@ -135,8 +148,12 @@ void gemm_target(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<T>
   const std::int64_t row_blocks = (m + block_rows - 1) / block_rows;
   const bool by_runs = k > depth && row_blocks * count < 64 && m * n * k >= small &&
                        !epilogue.bias && epilogue.activation == Activation::none;
-  // With few rows of a, or where a task has one run, copying b would cost more than it saves.
-  const std::int64_t direct = b.column_stride == 1 && (row_blocks == 1 || by_runs) ? n / width : 0;
+  // With few rows of a, or where a task has one run, copying b would cost more than it saves,
+  // unless its rows fall on the same few lines of the cache.
+  const bool read_in_place =
+      b.column_stride == 1 &&
+      (row_blocks == 1 || (by_runs && !is_multiple_of<T>(1024, b.row_stride)));
+  const std::int64_t direct = read_in_place ? n / width : 0;
   T* panels = scratch<PackedB, T>((count - direct) * width * k);
   // Some rows of all panels at a time where b's rows are to be read on.
   const std::int64_t rows = b.column_stride == 1 ? std::min<std::int64_t>(k, 16) : k;

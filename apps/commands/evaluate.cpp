@@ -193,8 +193,10 @@ void add_evaluate_command(CLI::App& app) {
                       "Folder where the classifier of the run's data set is kept");
   command
       ->add_option("--classifier-steps,--judge-steps", o->classifier.steps,
-                   "Steps of its training, 128 images each")
-      ->check(CLI::Range(1, 1'000'000));
+                   "Steps of its training, 128 images each (default: 2000, or 50 passes over the "
+                   "images if that is less)")
+      ->check(CLI::Range(1, 1'000'000))
+      ->default_str("");
   command->add_option("--out", o->out,
                       "The figures (default: evaluation.json in the run), a picture beside them");
   command

@@ -79,9 +79,12 @@ FeatureClassifier open_feature_classifier(const DatasetOptions& data, const Data
     note("images without classes: they are judged by the features of an untrained network");
     return classifier;
   }
-  const std::string wanted = description(data, train, options.steps);
+  const std::int64_t enough = 50 * train.size() / classifier_batch + 1;
+  const std::int64_t steps =
+      options.steps > 0 ? options.steps : std::min(usual_judge_steps, enough);
+  const std::string wanted = description(data, train, steps);
   if (load_judge(state_dict(classifier.network), classifier.file, wanted)) return classifier;
-  train_classifier(classifier.network, train, options.steps);
+  train_classifier(classifier.network, train, steps);
   classifier.file = save_judge(state_dict(classifier.network), classifier.file, wanted);
   return classifier;
 }

@@ -11,9 +11,12 @@
 namespace ebb::apps {
 
 struct FeatureClassifierOptions {
-  std::string cache;          // a folder, made if it is missing
-  std::int64_t steps = 2000;  // of its training, 128 images each
+  std::string cache;  // a folder, made if it is missing
+  // Of its training, 128 images each. 0: the usual ones, or 50 passes over the images if that is
+  // less.
+  std::int64_t steps = 0;
 };
+inline constexpr std::int64_t usual_judge_steps = 2000;
 
 struct FeatureClassifier {
   Classifier network;

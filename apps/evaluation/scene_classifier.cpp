@@ -127,10 +127,11 @@ SceneClassifier::SceneClassifier(std::int64_t size, const FeatureClassifierOptio
   // Scenes are a formula, which may change.
   std::vector<Scene> some;
   for (std::int64_t i = 0; i < look_at_once; ++i) some.push_back(scene_of_any_kind(i));
-  const std::string wanted = fmt::format("scenes {} {} {}", size, options.steps,
+  const std::int64_t steps = options.steps > 0 ? options.steps : usual_judge_steps;
+  const std::string wanted = fmt::format("scenes {} {} {}", size, steps,
                                          content_hash({{"some", drawn_scenes(some, size)}}));
   if (load_judge(state_dict(network_), file, wanted)) return;
-  train(network_, size, options.steps);
+  train(network_, size, steps);
   save_judge(state_dict(network_), file, wanted);
 }
 

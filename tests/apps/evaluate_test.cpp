@@ -1,9 +1,11 @@
 // ebb evaluate, by the program itself: a tiny network on tiny shapes.
 #include <doctest/doctest.h>
 #include <ebb/apps/evaluation/evaluation.h>
+#include <ebb/apps/evaluation/feature_classifier.h>
 #include <ebb/apps/images/png.h>
 #include <ebb/apps/runs/run_folder.h>
 #include <ebb/tensor/io/atomic_file.h>
+#include <ebb/tensor/io/safetensors.h>
 #include <ebb/tensor/random/random.h>
 #include <tests/apps/program.h>
 #include <tests/temporary_folder.h>
@@ -167,6 +169,27 @@ TEST_CASE("evaluate: sweeps have a row for each point") {
   CHECK(checkpoints[0]["step"] == 1);
   CHECK(checkpoints[3]["minutes"] > checkpoints[0]["minutes"]);
   CHECK(checkpoints[0]["frechet_distance"] != checkpoints[3]["frechet_distance"]);
+}
+
+TEST_CASE("evaluation: few images are not gone over for long to make their judge") {
+  const TemporaryFolder folder;
+  for (int i = 0; i < 20; ++i) {
+    const std::string shade = folder / (i % 2 == 0 ? "dark" : "light");
+    fs::create_directory(shade);
+    apps::write_png(fmt::format("{}/{}.png", shade, i),
+                    {8, 8, 1, std::vector<std::uint8_t>(64, i % 2 == 0 ? i : 200 + i)});
+  }
+  const auto train = apps::open_dataset({.data = folder / ""}, apps::Split::train);
+  const auto kept_for = [&](std::int64_t steps) {
+    const std::string file =
+        apps::open_feature_classifier({.data = folder / ""}, *train, {folder / "cache", steps})
+            .file;
+    return nlohmann::json::parse(read_safetensors(file).metadata.at("ebb.classifier"))
+        .at("steps")
+        .get<std::int64_t>();
+  };
+  CHECK(kept_for(0) == 50 * train->size() / 128 + 1);
+  CHECK(kept_for(3) == 3);
 }
 
 TEST_CASE("evaluate: what cannot be judged is said") {

@@ -46,7 +46,9 @@ void add_options(CLI::App& command, TrainOptions& o) {
           "When a step is not finite: stop, skip it, or rollback to the last checkpoint at half "
           "the rate (default stop)")
       ->check(CLI::IsMember({"stop", "skip", "rollback"}));
-  command.add_option("--lr", o.learning_rate, "Learning rate; a resumed run may lower it")
+  command
+      .add_option("--lr", o.learning_rate,
+                  "Learning rate (of a student 0.0005); a resumed run may lower it")
       ->default_str(fmt::format("{}", c.training.learning_rate))
       ->check(CLI::Range(0.0, 10.0));
 

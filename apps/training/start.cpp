@@ -19,6 +19,8 @@ const Recipe usual{"cosine", "v", "1", "uniform", 64};
 const Recipe usual_with_captions{"flow", "flow", "2", "logit_normal", 16};
 // Its images are many values each: many steps teach it more than exact ones.
 constexpr std::int64_t autoencoder_batch = 16;
+// It begins as its teacher, which a larger rate undoes.
+constexpr double student_learning_rate = 0.0005;
 
 // The path, what is predicted and the batch: as chosen, else the usual ones.
 void follow(TrainOptions& options, bool captions) {
@@ -226,7 +228,8 @@ void train(TrainOptions& options) {
                 "{}: a run without images to train on; import its model again with --data",
                 run->path());
   } else {
-    if (options.learning_rate) options.config.training.learning_rate = *options.learning_rate;
+    if (options.learning_rate || student)
+      options.config.training.learning_rate = options.learning_rate.value_or(student_learning_rate);
     if (student)
       settle_student(options);
     else

@@ -275,9 +275,9 @@ TEST_CASE("students: the same bits after a stop, drawn as they were taught") {
       const std::string run = folder / (method + (teacher == captioned_run() ? "" : "-latent"));
       succeed({"train", "--distil", teacher, "--method", method, "--student-steps", "3",
                "--teacher-guidance", method == "consistency-training" ? "1" : "2", "--out", run,
-               "--lr", "0.0005", "--steps", "3", "--save-every", "1", "--log-every", "1"});
+               "--lr", "0.0003", "--steps", "3", "--save-every", "1", "--log-every", "1"});
       const apps::RunConfig student = apps::RunFolder::open(run).config();
-      CHECK(student.training.learning_rate == 0.0005);
+      CHECK(student.training.learning_rate == 0.0003);
       CHECK(student.batch == 4);  // its teacher's
       check_resumes(run, "step-00000003");
       succeed({"sample", run, "--prompt", "red", "--count", "2", "--out", run + ".npy"});
@@ -302,6 +302,9 @@ TEST_CASE("students: the same bits after a stop, drawn as they were taught") {
     check_refused(Arguments{"train", "--out", folder / "x", "--steps", "1"} + more, 2, words);
     CHECK(!fs::exists(folder / "x"));
   };
+  const TemporaryFolder usual;
+  succeed({"train", "--distil", captioned_run(), "--steps", "1", "--out", usual / "student"});
+  CHECK(apps::RunFolder::open(usual / "student").config().training.learning_rate == 0.0005);
   refused({"--distil", captioned_run(), "--data", "scenes"}, "as its teacher");
   refused({"--distil", latent_runs().autoencoder}, "no images that a student");
   refused({"--data", "shapes", "--method", "progressive"}, "it needs a teacher");

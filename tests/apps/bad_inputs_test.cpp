@@ -197,6 +197,7 @@ TEST_CASE("bad inputs: every number, name and list of a configuration") {
   // Every enumerator, to the letter.
   for (const auto& [pointer, name] : std::vector<std::pair<std::string, std::string>>{
            {"/objective/prediction", "v_prediction"},
+           {"/objective/times", "lognormal"},
            {"/loss_weight/kind", "Simple"},
            {"/schedule", "cosines"},
            {"/model/name", "UNET"},

@@ -148,8 +148,8 @@ void gemm_target(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<T>
   const std::int64_t row_blocks = (m + block_rows - 1) / block_rows;
   const bool by_runs = k > depth && row_blocks * count < 64 && m * n * k >= small &&
                        !epilogue.bias && epilogue.activation == Activation::none;
-  // With few rows of a, or where a task has one run, copying b would cost more than it saves,
-  // unless its rows fall on the same few lines of the cache.
+  // With few rows of a, or where a task has one run, copying b would cost more than it saves; but
+  // a run's rows of b may fall on the same few lines of the cache.
   const bool read_in_place =
       b.column_stride == 1 &&
       (row_blocks == 1 || (by_runs && !is_multiple_of<T>(1024, b.row_stride)));

@@ -1,6 +1,7 @@
 // The activations that kernels fuse into their outputs.
 #pragma once
 
+#include <ebb/tensor/cuda/host_device.h>
 #include <ebb/tensor/ops/conv.h>
 
 #include <cmath>
@@ -8,7 +9,7 @@
 namespace ebb {
 
 template <class T>
-T activate(T x, Activation activation) {
+EBB_HOST_DEVICE T activate(T x, Activation activation) {
   switch (activation) {
     case Activation::relu:
       return x < 0 ? T(0) : x;

@@ -1,0 +1,8 @@
+#include <ebb/tensor/cuda/launch.h>
+#include <ebb/tensor/cuda/table.h>
+
+namespace ebb::cuda {
+
+void add_pool_kernels(Kernels&) {}
+
+}  // namespace ebb::cuda

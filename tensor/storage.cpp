@@ -9,6 +9,8 @@ namespace ebb {
 
 namespace {
 
+std::atomic<bool> caching{true};
+
 // Requests are rounded up to eight steps an octave: at most 1/8 is wasted, and shapes that differ
 // a little share blocks.
 std::size_t size_class(std::size_t bytes) {
@@ -46,6 +48,7 @@ class StorageCache {
     free_[bytes].push_back(block);
     statistics_.bytes_live -= bytes;
     statistics_.bytes_cached += bytes;
+    if (!caching) release_locked();
   }
 
   void release() {
@@ -127,16 +130,19 @@ std::shared_ptr<Storage> Storage::allocate_pinned(Device device, std::size_t byt
 }
 
 Storage::Storage(Device device, std::size_t bytes, StorageCache* cache)
-    : data_(bytes == 0 ? nullptr : cache->take(size_class(bytes))),
+    : block_(caching || device == Device::cpu ? size_class(bytes) : bytes),
+      data_(bytes == 0 ? nullptr : cache->take(block_)),
       bytes_(bytes),
       device_(device),
       cache_(cache) {}
 
 Storage::~Storage() {
-  if (data_ != nullptr) cache_->give(data_, size_class(bytes_));
+  if (data_ != nullptr) cache_->give(data_, block_);
 }
 
 StorageStatistics storage_statistics(Device device) { return cache(device).statistics(); }
+
+void set_storage_caching(bool on) { caching = on; }
 
 void release_cached_storage(Device device) {
   cache(device).release();

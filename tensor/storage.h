@@ -43,6 +43,7 @@ class Storage {
   static std::uint64_t next_id();
   Storage(Device device, std::size_t bytes, StorageCache* cache);
 
+  std::size_t block_;  // bytes that were taken
   void* data_;
   std::size_t bytes_;
   Device device_;
@@ -63,5 +64,8 @@ StorageStatistics storage_statistics(Device device);
 
 // Gives the cached blocks of a device back to the system.
 void release_cached_storage(Device device);
+// While off, memory comes from the system in the size asked for and goes back there: for tools that
+// look for accesses beyond it. On at the start.
+void set_storage_caching(bool on);
 
 }  // namespace ebb

@@ -38,7 +38,12 @@ AsyncCopy& AsyncCopy::operator=(AsyncCopy&& other) noexcept {
 }
 
 AsyncCopy::~AsyncCopy() {
-  if (event_ != nullptr) kernels(device_).finish(device_.index, event_);
+  if (event_ == nullptr) return;
+  try {
+    kernels(device_).finish(device_.index, event_);
+  } catch (const Error&) {
+    // A device that failed tells it at every call: the next one may throw.
+  }
 }
 
 void AsyncCopy::wait() {

@@ -100,7 +100,7 @@ void visit_shared(Worker& w, Kind kind, std::uintptr_t address, std::size_t byte
   for (std::size_t i = first; i <= last; ++i) {
     Cell& cell = memory.cells[i];
     if (kind != Kind::write && cell.write.epoch < w.first_epoch())
-      w.fail(fmt::format("reads shared memory at {} that nobody has written", where));
+      w.fail(fmt::format("reads shared memory at {} that nobody has written by then", where));
     const bool both_atomic = kind == Kind::atomic && cell.write.thread == by_atomic;
     if (!both_atomic && races(cell.write, w, self))
       w.fail(fmt::format("{} shared memory at {} that {} wrote with no barrier between",

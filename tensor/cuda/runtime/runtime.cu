@@ -66,9 +66,10 @@ void* allocate(int index, std::size_t bytes) {
   require(status, "cudaMalloc");
   return memory;
 }
+// Called by destructors: an error that a kernel left is told by the next call that may throw.
 void release(int index, void* memory, std::size_t) {
   const DeviceScope scope(index);
-  require(cudaFree(memory), "cudaFree");
+  cudaFree(memory);
 }
 void* allocate_pinned(int index, std::size_t bytes) {
   const DeviceScope scope(index);
@@ -83,7 +84,7 @@ void* allocate_pinned(int index, std::size_t bytes) {
 }
 void release_pinned(int index, void* memory, std::size_t) {
   const DeviceScope scope(index);
-  require(cudaFreeHost(memory), "cudaFreeHost");
+  cudaFreeHost(memory);
 }
 
 void upload(int index, void* device, const void* host, std::size_t bytes) {
@@ -146,8 +147,9 @@ void follow(int index, void* event) {
 }
 void finish(int index, void* event) {
   const DeviceScope scope(index);
-  require(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "async copy");
-  require(cudaEventDestroy(static_cast<cudaEvent_t>(event)), "cudaEventDestroy");
+  const cudaError_t status = cudaEventSynchronize(static_cast<cudaEvent_t>(event));
+  cudaEventDestroy(static_cast<cudaEvent_t>(event));
+  require(status, "async copy");
 }
 
 }  // namespace

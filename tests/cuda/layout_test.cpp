@@ -137,6 +137,9 @@ TEST_CASE("cuda: a copy between any two views") {
   copied({479, {-1, -12}}, {0, {40, 1}}, {12, 40});  // tiles backwards
   copied({0, {1, 12}}, {39, {40, -1}}, {12, 40});
   copied({0, {40, 1}}, {1, {40, 1}}, {12, 40});  // not aligned alike
+  copied({1, {40, 1}}, {0, {40, 1}}, {11, 40});
+  copied({0, {41, 1}}, {0, {40, 1}}, {11, 40});
+  copied({0, {40, 1}}, {0, {41, 1}}, {11, 40});
   copied({0, {1, 2, 4, 8, 16, 32}}, {0, {32, 16, 8, 4, 2, 1}}, {2, 2, 2, 2, 2, 2});
   copied({0, {0, 1}}, {0, {20, 1}}, {24, 20});
   copied({5, {}}, {7, {}}, {});
@@ -170,7 +173,7 @@ TEST_CASE("cuda: gather and its adjoint along each axis") {
 TEST_CASE("cuda: chosen rows and their adjoint, in order of addition") {
   for (const DType dtype : all_dtypes)
     for (const Shape& shape : {Shape{50}, {50, 3}, {7, 300}, {2, 9, 40}, {3, 5, 1}, {1, 4, 16}})
-      for (const std::int64_t k : {0, 1, 31, 40, 300, 600}) {
+      for (const std::int64_t k : {0, 1, 31, 40, 530}) {
         const std::int64_t dim = shape.rank() == 3 ? 1 : 0;
         CAPTURE(k);
         for (const Tensor& index :

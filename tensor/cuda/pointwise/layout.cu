@@ -91,14 +91,16 @@ SmallSteps small(const std::vector<Step>& steps) {
 struct Places {
   std::int32_t from = 0, to = 0;
 };
+// Its loop is of known length, so that the steps are read where they came, as parameters.
 __device__ Places places(const SmallSteps& steps, std::uint32_t i) {
   Places result;
-  for (int d = steps.rank; d-- > 0;) {
-    const auto at = static_cast<std::int32_t>(d == 0 ? i : i % steps.size[d]);
-    result.from += at * steps.from[d];
-    result.to += at * steps.to[d];
-    if (d > 0) i /= steps.size[d];
-  }
+  for (int d = most_steps - 1; d >= 0; --d)
+    if (d < steps.rank) {
+      const auto at = static_cast<std::int32_t>(d == 0 ? i : i % steps.size[d]);
+      result.from += at * steps.from[d];
+      result.to += at * steps.to[d];
+      i /= steps.size[d];
+    }
   return result;
 }
 

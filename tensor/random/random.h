@@ -33,7 +33,7 @@ struct PhiloxAddress {
   std::uint64_t step = 0;
   std::uint64_t first_sample = 0;
 };
-// Floating dtypes only.
+// Floating dtypes only. The same bits on each device, but for the last ones of float64 normals.
 Tensor philox_uniform(const Shape& shape, const PhiloxAddress& address,
                       DType dtype = DType::float32, Device device = Device::cpu);  // [0, 1)
 Tensor philox_normal(const Shape& shape, const PhiloxAddress& address, DType dtype = DType::float32,

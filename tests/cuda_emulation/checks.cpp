@@ -4,6 +4,7 @@
 //   shared memory   read before anybody in the block wrote it; read or written where another thread
 //                   wrote or read it with no barrier between; beyond what the launch asked for
 //   global memory   beyond an allocation of cudaMalloc's
+//   both            an address that is no multiple of what is read or written there
 //   anything else   the host's memory, which a GPU cannot reach
 #include <fmt/format.h>
 #include <link.h>
@@ -141,6 +142,15 @@ void visit(Kind kind, const void* memory, std::size_t bytes) {
   w.fail(fmt::format("{} the host's memory", kind == Kind::read ? "reads" : "writes"));
 }
 
+// By one instruction, which takes no other addresses.
+void visit_whole(Kind kind, const void* memory, std::size_t bytes) {
+  Worker& w = worker();
+  if (w.in_kernel() && reinterpret_cast<std::uintptr_t>(memory) % bytes != 0)
+    w.fail(fmt::format("{} {} bytes at an address that is no multiple of them",
+                       kind == Kind::read ? "reads" : "writes", bytes));
+  visit(kind, memory, bytes);
+}
+
 }  // namespace
 
 void note_atomic(const void* address, std::size_t bytes) { visit(Kind::atomic, address, bytes); }
@@ -151,14 +161,14 @@ void note_atomic(const void* address, std::size_t bytes) { visit(Kind::atomic, a
 
 extern "C" {
 
-#define EBB_SIZE(bytes)                                                                     \
-  void __tsan_read##bytes(void* p) { emulation::visit(emulation::Kind::read, p, bytes); }   \
-  void __tsan_write##bytes(void* p) { emulation::visit(emulation::Kind::write, p, bytes); } \
-  void __tsan_unaligned_read##bytes(void* p) {                                              \
-    emulation::visit(emulation::Kind::read, p, bytes);                                      \
-  }                                                                                         \
-  void __tsan_unaligned_write##bytes(void* p) {                                             \
-    emulation::visit(emulation::Kind::write, p, bytes);                                     \
+#define EBB_SIZE(bytes)                                                                           \
+  void __tsan_read##bytes(void* p) { emulation::visit_whole(emulation::Kind::read, p, bytes); }   \
+  void __tsan_write##bytes(void* p) { emulation::visit_whole(emulation::Kind::write, p, bytes); } \
+  void __tsan_unaligned_read##bytes(void* p) {                                                    \
+    emulation::visit(emulation::Kind::read, p, bytes);                                            \
+  }                                                                                               \
+  void __tsan_unaligned_write##bytes(void* p) {                                                   \
+    emulation::visit(emulation::Kind::write, p, bytes);                                           \
   }
 EBB_SIZE(1)
 EBB_SIZE(2)

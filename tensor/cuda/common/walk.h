@@ -33,7 +33,12 @@ inline Strides strides_of(const View& view) {
 // Of element `i` of the walk.
 __device__ inline std::int64_t place(const Strides& strides, const Walk& walk, std::int64_t i) {
   std::int64_t result = strides.offset;
-  for (int d = walk.rank; d-- > 0; i /= walk.sizes[d]) result += i % walk.sizes[d] * strides.of[d];
+  // A known number of turns keeps the parameters out of a thread's own memory.
+  for (int d = Shape::max_rank - 1; d >= 0; --d)
+    if (d < walk.rank) {
+      result += i % walk.sizes[d] * strides.of[d];
+      i /= walk.sizes[d];
+    }
   return result;
 }
 

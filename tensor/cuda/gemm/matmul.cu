@@ -22,6 +22,7 @@ __global__ void plain_product(const Product<T> p) {
 
 template <class T>
 void run(const Product<T>& p) {
+  if constexpr (std::is_same_v<T, float>) return tiled_product(p);
   launch("product", plain_product<T>, blocks_for(p.count * p.m * p.n), block_threads, 0, p);
 }
 
@@ -39,7 +40,7 @@ void bmm(const Tensor& a, const Tensor& b, bool trans_a, bool trans_b, Tensor& o
   dispatch_floating("bmm", out.dtype(), [&](auto zero) {
     using T = decltype(zero);
     run<T>({count, m, n, k, read<T>(a, m, k, trans_a), read<T>(b, k, n, trans_b), nullptr,
-            output<T>(out)});
+            output<T>(out), out.device()});
   });
 }
 
@@ -48,7 +49,7 @@ void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& o
   dispatch_floating("linear", out.dtype(), [&](auto zero) {
     using T = decltype(zero);
     run<T>({1, m, n, k, read<T>(x, m, k, false), read<T>(weight, k, n, true),
-            bias.defined() ? input<T>(bias) : nullptr, output<T>(out)});
+            bias.defined() ? input<T>(bias) : nullptr, output<T>(out), out.device()});
   });
 }
 

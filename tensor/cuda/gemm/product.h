@@ -7,7 +7,7 @@
 
 namespace ebb::cuda {
 
-// Element (i, j) of matrix s is at s * batch + i * row + j * column.
+// Element (i, j) of matrix s is at s * batch + i * row + j * column; row or column is 1.
 template <class T>
 struct Matrices {
   const T* data;
@@ -20,6 +20,10 @@ struct Product {
   Matrices<T> a, b;  // (m, k) and (k, n)
   const T* bias;     // n; or null
   T* out;            // (count, m, n), contiguous
+  Device device;
 };
+
+// Of float32, as they are: the fast one.
+void tiled_product(const Product<float>& p);
 
 }  // namespace ebb::cuda

@@ -1,5 +1,5 @@
 // Products of matrices, plainly: a thread an element, its sum in double. It is all of float64's.
-#include <ebb/tensor/cuda/gemm/product.h>
+#include <ebb/tensor/cuda/gemm/cublaslt.h>
 #include <ebb/tensor/cuda/launch.h>
 #include <ebb/tensor/cuda/table.h>
 
@@ -22,7 +22,10 @@ __global__ void plain_product(const Product<T> p) {
 
 template <class T>
 void run(const Product<T>& p) {
-  if constexpr (std::is_same_v<T, float>) return tiled_product(p);
+  if constexpr (std::is_same_v<T, float>) {
+    if (library_products() && library_product(p)) return;
+    return tiled_product(p);
+  }
   launch("product", plain_product<T>, blocks_for(p.count * p.m * p.n), block_threads, 0, p);
 }
 

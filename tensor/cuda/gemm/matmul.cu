@@ -24,7 +24,8 @@ template <class T>
 void run(const Product<T>& p) {
   if constexpr (std::is_same_v<T, float>) {
     if (library_products() && library_product(p)) return;
-    return tiled_product(p);
+    const Precision operands = precision();
+    return operands == Precision::float32 ? tiled_product(p) : rounded_product(p, operands);
   }
   launch("product", plain_product<T>, blocks_for(p.count * p.m * p.n), block_threads, 0, p);
 }

@@ -1,6 +1,7 @@
 // The product that bmm and linear are: out[s] = a[s] b[s], a row of `bias` added to each row.
 #pragma once
 
+#include <ebb/tensor/precision.h>
 #include <ebb/tensor/tensor.h>
 
 #include <cstdint>
@@ -23,7 +24,8 @@ struct Product {
   Device device;
 };
 
-// Of float32, as they are: the fast one.
+// Of float32 as they are, and with operands rounded to another precision.
 void tiled_product(const Product<float>& p);
+void rounded_product(const Product<float>& p, Precision precision);
 
 }  // namespace ebb::cuda

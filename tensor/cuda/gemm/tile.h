@@ -27,47 +27,58 @@ struct Panel {
 
   float held[pieces][4];  // on their way
 
-  // Of this thread's piece: four neighbours from (row, l) on.
-  __device__ static void place(int piece, int& row, int& l) {
-    const int i = piece * Engine::threads + static_cast<int>(threadIdx.x);
-    row = along_k ? i / (depth / 4) : i % (rows / 4) * 4;
-    l = along_k ? i % (depth / 4) * 4 : i / (rows / 4);
+  // A piece is four neighbours; a line of them lies together in global memory. The block's threads
+  // take `lines` lines at a time.
+  static constexpr int in_line = (along_k ? depth : rows) / 4, lines = Engine::threads / in_line;
+  static_assert(lines * in_line == Engine::threads);
+  __device__ static int line(int piece) {
+    return static_cast<int>(threadIdx.x) / in_line + piece * lines;
   }
+  __device__ static int place() { return static_cast<int>(threadIdx.x) % in_line * 4; }
+
   // From the corner x, of which only so many rows and so much of k is there; the rest is 0.
   // `vector`: fours are aligned and there or not there as a whole.
   __device__ void load(const float* x, std::int64_t stride, int rows_left, int k_left,
                        bool vector) {
+    if (vector)
+      load_pieces<true>(x, stride, rows_left, k_left);
+    else
+      load_pieces<false>(x, stride, rows_left, k_left);
+  }
+  template <bool vector>
+  __device__ void load_pieces(const float* x, std::int64_t stride, int rows_left, int k_left) {
+    const float* const first = x + line(0) * stride + place();
 #pragma unroll
     for (int piece = 0; piece < pieces; ++piece) {
-      int row, l;
-      place(piece, row, l);
-      const float* from = x + (along_k ? row * stride + l : l * stride + row);
-      float4 four = make_float4(0, 0, 0, 0);
-      if (row < rows_left && l < k_left) {
-        if (vector) {
-          four = *reinterpret_cast<const float4*>(from);
-        } else {
-          const int left = along_k ? k_left - l : rows_left - row;
-          four = make_float4(from[0], left > 1 ? from[1] : 0, left > 2 ? from[2] : 0,
-                             left > 3 ? from[3] : 0);
-        }
+      const bool there = line(piece) < (along_k ? rows_left : k_left);
+      const int left = there ? (along_k ? k_left : rows_left) - place() : 0;
+      const float* const from = first + piece * lines * stride;
+      if constexpr (vector) {
+        const float4 four =
+            left > 0 ? *reinterpret_cast<const float4*>(from) : make_float4(0, 0, 0, 0);
+        held[piece][0] = four.x;
+        held[piece][1] = four.y;
+        held[piece][2] = four.z;
+        held[piece][3] = four.w;
+      } else {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) held[piece][e] = e < left ? from[e] : 0;
       }
-      held[piece][0] = four.x;
-      held[piece][1] = four.y;
-      held[piece][2] = four.z;
-      held[piece][3] = four.w;
     }
+  }
+  // Of (row, l) in shared memory.
+  __device__ static auto* at(auto* shared, int row, int l) {
+    return shared + (k_major ? l * pitch + row : row * pitch + l);
   }
   __device__ void put(Element* shared) const {
 #pragma unroll
     for (int piece = 0; piece < pieces; ++piece) {
-      int row, l;
-      place(piece, row, l);
+      const int row = along_k ? line(piece) : place(), l = along_k ? place() : line(piece);
       if constexpr (k_major == along_k) {
 #pragma unroll
-        for (int e = 0; e < 4; ++e) shared[(l + e) * pitch + row] = Engine::rounded(held[piece][e]);
+        for (int e = 0; e < 4; ++e) *at(shared, row, l + e) = Engine::rounded(held[piece][e]);
       } else {
-        Engine::put_four(shared + (k_major ? l * pitch + row : row * pitch + l), held[piece]);
+        Engine::put_four(at(shared, row, l), held[piece]);
       }
     }
   }

@@ -60,7 +60,7 @@ __device__ inline std::int64_t thread_index() {
 }
 __device__ inline std::int64_t thread_count() { return std::int64_t{gridDim.x} * blockDim.x; }
 
-extern __shared__ __align__(16) unsigned char shared_bytes[];
+extern __shared__ __align__(128) unsigned char shared_bytes[];
 
 // The block's shared memory, as many bytes as its launch asked for.
 template <class T>

@@ -191,7 +191,10 @@ dim3 block_size() { return worker().launch().block; }
 dim3 grid_size() { return worker().launch().grid; }
 unsigned lane() { return worker().running().lane; }
 
-void exchange(unsigned mask, const void* mine, std::size_t bytes, unsigned source, void* result) {
+namespace {
+
+// What all lanes of `mask` come with: a lane's bytes are at `slot` times its number.
+const std::byte* meet_with(unsigned mask, const void* mine, std::size_t bytes) {
   Worker& w = worker();
   Meeting& meeting = w.meeting(mask);
   // Two sets of places in turns: a lane may be one meeting ahead of another, never two.
@@ -199,7 +202,19 @@ void exchange(unsigned mask, const void* mine, std::size_t bytes, unsigned sourc
   if (bytes > slot) w.fail("exchanges more than 16 bytes at once");
   std::memcpy(values + slot * w.running().lane, mine, bytes);
   w.meet(mask);
-  std::memcpy(result, values + slot * source, bytes);
+  return values;
+}
+
+}  // namespace
+
+void exchange(unsigned mask, const void* mine, std::size_t bytes, unsigned source, void* result) {
+  std::memcpy(result, meet_with(mask, mine, bytes) + slot * source, bytes);
+}
+
+void gather(unsigned mask, const void* mine, std::size_t bytes, void* all) {
+  const std::byte* const values = meet_with(mask, mine, bytes);
+  for (std::size_t lane = 0; lane < 32; ++lane)
+    std::memcpy(static_cast<std::byte*>(all) + bytes * lane, values + slot * lane, bytes);
 }
 
 template <class Word>

@@ -90,6 +90,8 @@ class Worker {
 };
 
 Worker& worker();
+// Waits for the lanes of `mask`; `all` is then what lanes 0 to 31 came with, one after another.
+void gather(unsigned mask, const void* mine, std::size_t bytes, void* all);
 // Of a change as one by the running thread (checks.cpp).
 void note_atomic(const void* address, std::size_t bytes);
 std::string name_of(uint3 index);

@@ -15,7 +15,7 @@
 
 namespace ebb::cuda {
 // What `extern __shared__` names (tensor/cuda/launch.h).
-alignas(16) thread_local unsigned char shared_bytes[227 << 10];
+alignas(128) thread_local unsigned char shared_bytes[227 << 10];
 }  // namespace ebb::cuda
 
 extern char __executable_start, end;  // the program's image, by the linker

@@ -12,6 +12,7 @@ struct Counts {
   std::int64_t allocations = 0;       // of device or pinned memory
   std::int64_t synchronizations = 0;  // the host waited
   std::int64_t to_device = 0, to_host = 0;
+  std::int64_t library_products = 0;  // cublasLtMatmul
 };
 Counts counts();
 

@@ -5,6 +5,7 @@
 #include <ebb/tensor/ops/layout.h>
 #include <ebb/tensor/ops/matmul.h>
 #include <ebb/tensor/ops/symmetric_eigen.h>
+#include <ebb/tensor/precision.h>
 
 #include <numbers>
 
@@ -70,16 +71,28 @@ TEST_CASE("cuda: linear is the reference's") {
       }
 }
 
+struct PrecisionScope {
+  explicit PrecisionScope(Precision one) { set_precision(one); }
+  ~PrecisionScope() { set_precision(Precision::float32); }
+};
+
 // On the two multiprocessors of the emulated GPU 2 x 130 rows are large tiles, 130 are large tiles
 // in chunks of k, and fewer are small ones.
 TEST_CASE("cuda: a row's bits depend neither on the number of rows nor on the batch") {
   const std::int64_t n = 5;
-  for (const std::int64_t k : {40, 1040}) {
+  for (const auto& [precision, k] : {std::pair{Precision::float32, std::int64_t{40}},
+                                     std::pair{Precision::float32, std::int64_t{1040}},
+                                     std::pair{Precision::bfloat16, std::int64_t{1040}},
+                                     std::pair{Precision::tf32, std::int64_t{40}}}) {
     CAPTURE(k);
+    const PrecisionScope scope(precision);
     const Tensor a = numbers({2, 130, k}, DType::float32, 3), b = numbers({2, k, n});
     const Tensor bias = numbers({n});
     const Tensor whole = bmm(a.to(Device::cuda), b.to(Device::cuda)).to(Device::cpu);
-    check_product(whole, bmm(a.to(Device::reference), b.to(Device::reference)).to(Device::cpu));
+    if (precision == Precision::float32)
+      CHECK(relative_error(whole,
+                           bmm(a.to(Device::reference), b.to(Device::reference)).to(Device::cpu)) <
+            3e-6);
     const Tensor b1 = select(b, 0, 1), far_b = b1.to(Device::cuda);
     for (const std::int64_t m : {1, 33, 130}) {
       CAPTURE(m);
@@ -101,6 +114,45 @@ struct LibraryScope {
   explicit LibraryScope(bool on) { cuda::set_library_products(on); }
   ~LibraryScope() { cuda::set_library_products(false); }
 };
+
+// To the nearest number with so many bits of mantissa less than float32 has.
+Tensor with_less_mantissa(const Tensor& x, int bits) {
+  Tensor y = x.clone();
+  for (std::int64_t i = 0; i < y.numel(); ++i) {
+    float& value = y.mutable_data<float>()[i];
+    const float far = value * static_cast<float>((1 << bits) + 1);
+    value = far - (far - value);  // Dekker's splitting
+  }
+  return y;
+}
+
+TEST_CASE("cuda: products whose operands are rounded are those of rounded operands") {
+  for (const auto& [precision, less] :
+       {std::pair{Precision::bfloat16, 16}, std::pair{Precision::tf32, 13}})
+    for (const bool library : {false, true})
+      for (const auto& [count, m, n, k] : product_rows)
+        for (const bool trans_a : {false, true})
+          for (const bool trans_b : {false, true}) {
+            CAPTURE(less);
+            CAPTURE(library);
+            CAPTURE(m);
+            CAPTURE(n);
+            CAPTURE(k);
+            CAPTURE(trans_a);
+            CAPTURE(trans_b);
+            const Tensor a = numbers(trans_a ? Shape{count, k, m} : Shape{count, m, k});
+            const Tensor b = numbers(trans_b ? Shape{count, n, k} : Shape{count, k, n});
+            const PrecisionScope precise(precision);
+            const LibraryScope scope(library);
+            const auto product = [&](Device device, const Tensor& x, const Tensor& y) {
+              return bmm(x.to(device), y.to(device), trans_a, trans_b);
+            };
+            check_product(
+                product(Device::cuda, a, b),
+                product(Device::reference, with_less_mantissa(a, less), with_less_mantissa(b, less))
+                    .to(Device::cpu));
+          }
+}
 
 TEST_CASE("cuda: products by the library, where it is asked for") {
   CHECK(!cuda::library_products());

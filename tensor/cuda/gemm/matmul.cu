@@ -1,4 +1,5 @@
-// Products of matrices, plainly: a thread an element, its sum in double. It is all of float64's.
+// Products of matrices. Plainly, a thread an element: this one is float64's. float32's are made by
+// tiles, of operands as they are or rounded, or by cuBLASLt.
 #include <ebb/tensor/cuda/gemm/cublaslt.h>
 #include <ebb/tensor/cuda/launch.h>
 #include <ebb/tensor/cuda/table.h>
@@ -22,12 +23,12 @@ __global__ void plain_product(const Product<T> p) {
 
 template <class T>
 void run(const Product<T>& p) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (library_products() && library_product(p)) return;
+  if constexpr (std::is_same_v<T, double>) {
+    launch("product", plain_product<T>, blocks_for(p.count * p.m * p.n), block_threads, 0, p);
+  } else if (!library_products() || !library_product(p)) {
     const Precision operands = precision();
-    return operands == Precision::float32 ? tiled_product(p) : rounded_product(p, operands);
+    operands == Precision::float32 ? tiled_product(p) : rounded_product(p, operands);
   }
-  launch("product", plain_product<T>, blocks_for(p.count * p.m * p.n), block_threads, 0, p);
 }
 
 // (rows, columns), in memory transposed or not.

@@ -15,7 +15,7 @@ struct Bfloat16 {
   using Operand = __nv_bfloat16;
   static constexpr int step = 16;  // of k in one multiplication
 
-  __device__ static Element rounded(float x) { return __float2bfloat16(x); }
+  __device__ static Element rounded(float x) { return __float2bfloat16_rn(x); }
 };
 struct Tf32 {
   using Element = float;

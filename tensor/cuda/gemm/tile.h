@@ -145,13 +145,15 @@ __global__ void __launch_bounds__(Engine::threads, Engine::blocks)
   const std::int64_t b_stride = b_along_k ? p.b.column : p.b.row;
   const float* const a0 = p.a.data + s * p.a.batch + i0 * p.a.row;
   const float* const b0 = p.b.data + s * p.b.batch + j0 * p.b.column;
-  const int rows_left = static_cast<int>(p.m - i0), columns_left = static_cast<int>(p.n - j0);
+  const auto left = [](std::int64_t n, int tile) { return n < tile ? static_cast<int>(n) : tile; };
+  const int rows_left = left(p.m - i0, Engine::rows);
+  const int columns_left = left(p.n - j0, Engine::columns);
 
   Engine engine;
   A a;
   B b;
   const auto load = [&](std::int64_t l, std::int64_t end) {
-    const int k_left = static_cast<int>(end - l);
+    const int k_left = left(end - l, Engine::depth);
     a.load(a0 + l * p.a.column, a_stride, rows_left, k_left, t.vector_a);
     b.load(b0 + l * p.b.row, b_stride, columns_left, k_left, t.vector_b);
   };
@@ -228,7 +230,8 @@ void launch_tiles(const Product<float>& p, const Tiling& t) {
     : (b ? run.template operator()<false, true>() : run.template operator()<false, false>());
 }
 
-// By large tiles where there are enough of them for all multiprocessors, perhaps a chunk of k each.
+// By large tiles where there are enough of them for all multiprocessors, if need be a chunk of k
+// each, of which there are 32 at most.
 template <class Large, class Small>
 void product_by_tiles(const Product<float>& p) {
   const std::int64_t enough = 2 * multiprocessors();

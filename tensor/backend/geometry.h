@@ -102,8 +102,8 @@ struct ConvGeometry {
   Pair kernel, stride, padding, dilation;
   std::int64_t groups;
 
-  std::int64_t group_in() const { return ci / groups; }
-  std::int64_t group_out() const { return co / groups; }
+  constexpr std::int64_t group_in() const { return ci / groups; }
+  constexpr std::int64_t group_out() const { return co / groups; }
 };
 ConvGeometry conv_geometry(const Tensor& x, const Tensor& weight, const Tensor& y,
                            const Conv2dOptions& options);

@@ -24,8 +24,8 @@ void check_network(Model& model, const Tensor& x, const Conditioning& given, dou
   const Tensor t = Tensor::full({x.size(0)}, 0.3), target = philox_normal(x.shape(), {9});
   const auto run = [&](Device device) {
     move_to(model, device);
-    auto parameters = named_parameters(model);
-    zero_grad(parameters);
+    std::vector<NamedParameter> parameters = named_parameters(model);
+    for (NamedParameter& p : parameters) p.variable.zero_grad();
     const Variable y = model(x.to(device), t.to(device), given.to(device));
     const Variable loss = weighted_mse(y, target.to(device));
     loss.backward();

@@ -40,16 +40,20 @@ struct Sum {
   }
 };
 
-// No element is smaller, by floating-point numbers' or integers' order.
+// No element is smaller; none is larger.
 template <class T>
 __device__ T lowest() {
-  if constexpr (std::is_integral_v<T>) return std::numeric_limits<T>::min();
-  return -std::numeric_limits<T>::infinity();
+  if constexpr (std::is_integral_v<T>)
+    return std::numeric_limits<T>::min();
+  else
+    return -std::numeric_limits<T>::infinity();
 }
 template <class T>
 __device__ T highest() {
-  if constexpr (std::is_integral_v<T>) return std::numeric_limits<T>::max();
-  return std::numeric_limits<T>::infinity();
+  if constexpr (std::is_integral_v<T>)
+    return std::numeric_limits<T>::max();
+  else
+    return std::numeric_limits<T>::infinity();
 }
 
 template <bool largest, class T>
@@ -139,7 +143,7 @@ __global__ void reduce_pieces(AxisView along, Cut cut, const typename Op::From* 
                               typename Op::To* out) {
   using Value = typename Op::Value;
   using Run = typename Op::Run;
-  const Op join;
+  const Op join{};
   const int team = cut.width * cut.lanes, thread = static_cast<int>(threadIdx.x);
   const int column = thread % cut.width, lane = thread % team / cut.width;
   const unsigned item = blockIdx.x * (blockDim.x / team) + thread / team;
@@ -151,14 +155,14 @@ __global__ void reduce_pieces(AxisView along, Cut cut, const typename Op::From* 
   Value value = Value(Op::none());
   if (mine) {
     const std::int64_t begin = std::int64_t{piece} * cut.piece;
-    const std::int64_t end = begin + cut.piece < along.n ? begin + cut.piece : along.n;
+    const int count = along.n - begin < cut.piece ? int(along.n - begin) : cut.piece;
     const typename Op::From* source = x + (o * along.n + begin + lane) * along.inner + i;
     const std::int64_t step = cut.lanes * along.inner;
-    for (std::int64_t j = begin + lane; j < end; j += at_once * cut.lanes) {
+    for (int j = lane; j < count; j += at_once * cut.lanes) {
       Run run[at_once];
       for (int k = 0; k < at_once; ++k) {
-        const std::int64_t place = j + k * cut.lanes;
-        run[k] = place < end ? Op::load(source[k * step], place) : Op::none();
+        const int place = j + k * cut.lanes;
+        run[k] = place < count ? Op::load(source[k * step], begin + place) : Op::none();
       }
       for (int half = at_once / 2; half > 0; half /= 2)
         for (int k = 0; k < half; ++k) run[k] = join(run[k], run[k + half]);

@@ -66,9 +66,12 @@ struct Team {
 
   template <class T, class Join>
   __device__ T reduce(T value, const Join& join) const {
-    if constexpr (!block) return warp_reduce(value, join);
-    __shared__ T of_warps[block_threads / 32];
-    return block_reduce(value, join, of_warps);
+    if constexpr (block) {
+      __shared__ T of_warps[block_threads / 32];
+      return block_reduce(value, join, of_warps);
+    } else {
+      return warp_reduce(value, join);
+    }
   }
 };
 

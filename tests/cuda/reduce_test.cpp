@@ -68,7 +68,7 @@ void check_cases(std::int64_t most, const std::vector<Case>& cases,
   });
 }
 
-const std::vector<DType> all_dtypes{DType::float32, DType::float64, DType::int64};
+const std::vector<DType> reduced_dtypes{DType::float32, DType::float64, DType::int64};
 const std::vector<DType> floating{DType::float32, DType::float64};
 
 TEST_CASE("cuda: reductions are the plain ones") {
@@ -76,13 +76,13 @@ TEST_CASE("cuda: reductions are the plain ones") {
               {{"amax", [](const Tensor& x) { return amax(x, {1}); }, 0, 0},
                {"amin", [](const Tensor& x) { return amin(x, {1}); }, 0, 0},
                {"argmax", [](const Tensor& x) { return argmax(x, 1); }, 0, 0}},
-              all_dtypes);
+              reduced_dtypes);
 }
 
 // Against sums of magnitudes, as those of the numbers themselves may be near 0.
 TEST_CASE("cuda: sums are the plain ones") {
   for_shapes(70'000, [](const Shape& shape) {
-    for (const DType dtype : all_dtypes) {
+    for (const DType dtype : reduced_dtypes) {
       const Tensor x = some(shape, dtype);
       const Tensor got = sum(x.to(Device::cuda), {1}).to(Device::cpu);
       const Tensor want = sum(x.to(Device::reference), {1}).to(Device::cpu);
@@ -100,7 +100,7 @@ TEST_CASE("cuda: running sums and products are the plain ones") {
   check_cases(35'000,
               {{"cumsum", [](const Tensor& x) { return cumsum(x, 1); }, 1e-7, 1e-13},
                {"cumprod", [](const Tensor& x) { return cumprod(x, 1); }, 1e-7, 1e-14}},
-              all_dtypes);
+              reduced_dtypes);
   check_cases(35'000,
               {{"cumprod_backward",
                 [](const Tensor& x) {
@@ -128,7 +128,7 @@ TEST_CASE("cuda: sorting is the plain one's, bit by bit") {
   check_cases(8'000,
               {{"sort", [&](const Tensor& x) { return sort(rows(x), 1); }, 0, 0},
                {"argsort", [&](const Tensor& x) { return argsort(rows(x), 1); }, 0, 0}},
-              all_dtypes);
+              reduced_dtypes);
 }
 
 TEST_CASE("cuda: sorting puts NaN last and leaves 0 and -0 as they come") {
@@ -150,7 +150,7 @@ TEST_CASE("cuda: a long row is sorted") {
 }
 
 TEST_CASE("cuda: long rows, and the same bits on each run") {
-  for (const DType dtype : all_dtypes) {
+  for (const DType dtype : reduced_dtypes) {
     const Tensor x = some({200'000}, dtype), far = x.to(Device::cuda);
     const std::vector<Case> cases{
         {"sum", [](const Tensor& a) { return sum(a); }, 1e-5, 1e-12},
@@ -260,7 +260,7 @@ TEST_CASE("cuda: cumprod_backward past zeros") {
 
 TEST_CASE("cuda: zero sizes along one dimension") {
   for (const Shape& shape : {Shape{0, 3, 2}, Shape{2, 0, 3}, Shape{2, 3, 0}, Shape{0, 0, 0}})
-    for (const DType dtype : all_dtypes) {
+    for (const DType dtype : reduced_dtypes) {
       const Tensor x = Tensor::zeros(shape, dtype, Device::cuda);
       const Tensor total = sum(x, {1}).to(Device::cpu);
       CHECK(same_bits(total, Tensor::zeros(total.shape(), dtype)));

@@ -74,7 +74,7 @@ template <class F, class T>
 using Smallest = Extreme<false, F>;
 
 template <class T>
-struct Found {
+struct alignas(16) Found {  // moved as a whole
   T value;
   std::int64_t place;
 };

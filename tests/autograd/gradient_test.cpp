@@ -47,7 +47,7 @@ void for_each_case(const F& f) {
     try {
       f(c);
     } catch (const Error& error) {
-      FAIL_CHECK(error.what());
+      FAIL_CHECK(std::string(error.what()));
     }
   }
 }

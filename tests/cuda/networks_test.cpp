@@ -37,7 +37,9 @@ void check_network(Model& model, const Tensor& x, const Conditioning& given, dou
   };
   const std::vector<NamedTensor> want = run(Device::cpu), got = run(gpu);
   for (std::size_t i = 0; i < want.size(); ++i)
-    test::check_close(want[i].name, got[i].tensor, want[i].tensor, tolerance);
+    // A key's bias moves all scores of a query alike: its gradient is rounding.
+    if (!want[i].name.ends_with("to_k.bias"))
+      test::check_close(want[i].name, got[i].tensor, want[i].tensor, tolerance);
 }
 
 TEST_CASE("cuda: the tutorial's networks at a reduced size") {
@@ -117,9 +119,8 @@ TEST_CASE("cuda: every sampler gives the CPU's picture") {
             return model(x, times_of(level, x), {}).value();
           },
           Prediction::v);
-      const Tensor start = cat({start_noise(path, {1, 8, 8, 1}, 11, 0),
-                                start_noise(path, {1, 8, 8, 1}, 11, 1)},
-                               0);
+      const Tensor start =
+          cat({start_noise(path, {1, 8, 8, 1}, 11, 0), start_noise(path, {1, 8, 8, 1}, 11, 1)}, 0);
       return info
           .run({denoiser, path, make_grid(path, 4, info.spacing), philox_noise(11), {}},
                start.to(device), {})

@@ -2,7 +2,7 @@
 
 build_packages="g++ cmake ninja-build pkg-config libopenblas-openmp-dev libfmt-dev libhwy-dev
   libcli11-dev nlohmann-json3-dev doctest-dev libpng-dev zlib1g-dev libxxhash-dev
-  gnuplot-nox"
+  gnuplot-nox libboost-context-dev"
 
 # install_packages NAME...: those that are missing, with apt where this user may, else a message
 # with the line to type. Elsewhere than on Debian and its kin CMake says what is missing.

@@ -38,6 +38,11 @@ minimal() {
   cmake -S . -B build/minimal -G Ninja -DEBB_MINIMAL=ON -DEBB_WERROR=ON \
     -DCMAKE_CXX_FLAGS=-pedantic-errors && cmake --build build/minimal --target "$@"
 }
+# The GPU's kernels by nvcc.
+cuda() {
+  cmake -S . -B build/cuda -G Ninja -DEBB_CUDA=ON -DEBB_WERROR=ON -DCMAKE_BUILD_TYPE=Release \
+    "-DCMAKE_CUDA_ARCHITECTURES=80;90;120" && cmake --build build/cuda --target ebb_cuda_objects
+}
 tests=build/release/tests/ebb_tests
 library="*tests/tensor*,*tests/kernels*,*tests/autograd*,*tests/nn*,*tests/threads*"
 
@@ -48,13 +53,15 @@ if [ "$quick" = quick ]; then
   threads=1
   for target in $targets; do
     check "kernels, $target, $threads threads" \
-      env EBB_SIMD="$target" OMP_NUM_THREADS=$threads $tests -sf="$library,*tests/golden*"
+      env EBB_SIMD="$target" OMP_NUM_THREADS=$threads $tests \
+      -sf="*tests/tensor*,*tests/kernels*,*tests/threads*,*tests/golden*" -tce="devices:*"
     threads=3
   done
   check "minimal build" minimal example_tutorial example_guidance
   check "the tutorial on it" ctest --test-dir build/minimal -R "example_(tutorial|guidance)"
   check "sanitizers: build" built sanitize -DEBB_BUILD_APPS=OFF \
-    "-DEBB_TEST_FOLDERS=tensor|kernels|autograd|nn|threads"
+    "-DEBB_TEST_FOLDERS=tensor|kernels|autograd|nn|threads" \
+    "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1 -DEBB_NO_AVX512"
   check "sanitizers: tensor, autograd, nn" env ASAN_OPTIONS=allocator_may_return_null=1 \
     build/sanitize/tests/ebb_tests -sf="$library"
 else
@@ -65,7 +72,8 @@ else
         env EBB_SIMD="$target" OMP_NUM_THREADS=$threads $tests -sfe="*tests/apps*"
     done
   done
-  check "sanitizers: build" built sanitize -DEBB_BUILD_APPS=ON -DEBB_TEST_FOLDERS=
+  check "sanitizers: build" built sanitize -DEBB_BUILD_APPS=ON -DEBB_TEST_FOLDERS= \
+    "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1"
   check "sanitizers: suite" env ASAN_OPTIONS=allocator_may_return_null=1 \
     build/sanitize/tests/ebb_tests
   check "minimal build" minimal all
@@ -78,6 +86,11 @@ else
     $tests -sf="*tests/kernels*"
   check "clang: build" built clang
   check "clang: suite" build/clang/tests/ebb_tests -sfe="*tests/apps*"
+  if [ -x "${CUDACXX:-/usr/local/cuda/bin/nvcc}" ]; then
+    check "CUDA, for three generations of cards" cuda
+  else
+    echo "absent nvcc: the GPU's kernels are compiled as C++ alone" >>"$table"
+  fi
   check "each source alone" sh tests/each_file.sh c++ tensor autograd nn diffusion apps
   check "clang, each source alone" sh tests/each_file.sh clang++ tensor autograd nn diffusion apps tests
   check "other libraries, as far as they are installed" sh tests/compare.sh

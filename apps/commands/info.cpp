@@ -24,7 +24,8 @@ void info() {
   print("kernels    {}\n", cpu::simd_target());
   print("OpenBLAS   {}\n", cpu::openblas_core());
   print("threads    {}\n", thread_count());
-  print("devices    cpu{}\n", cuda::present() ? ", cuda" : " (built without cuda)");
+  print("devices    cpu{}\n", cuda::present() ? "" : " (built without cuda)");
+  for (const std::string& device : cuda::describe()) print("           {}\n", device);
   print("environment variables:\n");
   for (const cpu::EnvironmentVariable& variable : cpu::environment_variables)
     print("  {:18} {}: {}\n", variable.name, variable.values, variable.meaning);

@@ -202,6 +202,7 @@ Copies copies();
 }  // namespace test_device
 namespace cuda {
 bool present();
+std::vector<std::string> describe();  // a line a device: "cuda:0 NAME, 80 GiB, sm_90"
 const Kernels& kernels();
 }  // namespace cuda
 

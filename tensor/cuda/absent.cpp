@@ -4,6 +4,7 @@
 namespace ebb::cuda {
 
 bool present() { return false; }
+std::vector<std::string> describe() { return {}; }
 
 const Kernels& kernels() { fail("device cuda: this build has no CUDA kernels; use --device cpu"); }
 

@@ -113,6 +113,8 @@ TEST_CASE("cuda: memory that is not there is an Error with the bytes and the men
 }
 
 TEST_CASE("cuda: an address beyond the devices, a second device") {
+  CHECK(cuda::describe() == std::vector<std::string>{"cuda:0 emulated GPU, 2 GiB, sm_90",
+                                                     "cuda:1 emulated GPU, 2 GiB, sm_90"});
   CHECK_THROWS_WITH(Tensor::zeros({1}, DType::float32, Device(Device::cuda, 2)),
                     "device cuda:2: there are 2 of its kind; count from 0");
   const Device second(Device::cuda, 1);

@@ -172,7 +172,9 @@ TEST_CASE("cuda: products by the library, where it is asked for") {
         const auto before = emulation::counts();
         check_product(product(Device::cuda), product(Device::reference).to(Device::cpu));
         const auto after = emulation::counts();
-        CHECK(after.library_products - before.library_products == (count * m * n * k > 0 ? 1 : 0));
+        if (emulation::present())
+          CHECK(after.library_products - before.library_products ==
+                (count * m * n * k > 0 ? 1 : 0));
         if (trans_a || !trans_b || count == 0) continue;
         const auto biased = [&](Device device) {
           const Tensor weight = slice(b, 0, 0, 1).reshape(Shape{n, k});

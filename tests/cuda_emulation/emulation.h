@@ -6,6 +6,8 @@
 
 namespace emulation {
 
+bool present();  // false where the tests run on a real GPU
+
 // What the host has asked of the runtime since the program began.
 struct Counts {
   std::int64_t launches = 0, graph_launches = 0;

@@ -202,6 +202,18 @@ int device_count() {
   return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
 }
 
+std::vector<std::string> describe() {
+  std::vector<std::string> lines;
+  for (int i = 0; i < device_count(); ++i) {
+    cudaDeviceProp properties;
+    require(cudaGetDeviceProperties(&properties, i), "cudaGetDeviceProperties");
+    lines.push_back(fmt::format("cuda:{} {}, {:.0f} GiB, sm_{}{}", i, properties.name,
+                                static_cast<double>(properties.totalGlobalMem) / (1 << 30),
+                                properties.major, properties.minor));
+  }
+  return lines;
+}
+
 cudaStream_t stream() { return state().kernels; }
 int multiprocessors() { return state().multiprocessors; }
 

@@ -145,7 +145,8 @@ void visit(Kind kind, const void* memory, std::size_t bytes) {
 // By one instruction, which takes no other addresses.
 void visit_whole(Kind kind, const void* memory, std::size_t bytes) {
   Worker& w = worker();
-  if (w.in_kernel() && reinterpret_cast<std::uintptr_t>(memory) % bytes != 0)
+  const auto address = reinterpret_cast<std::uintptr_t>(memory);
+  if (w.in_kernel() && address % bytes != 0 && !w.on_stack(address))
     w.fail(fmt::format("{} {} bytes at an address that is no multiple of them",
                        kind == Kind::read ? "reads" : "writes", bytes));
   visit(kind, memory, bytes);

@@ -1,16 +1,15 @@
 // The library's matrices lie column after column. A row-major matrix read so is its transpose:
 // out^T = b^T a^T is what it is asked for.
 #include <cublasLt.h>
+#include <ebb/tensor/cpu/runtime/environment.h>
 #include <ebb/tensor/cuda/gemm/cublaslt.h>
 #include <ebb/tensor/cuda/launch.h>
 #include <ebb/tensor/precision.h>
 
 #include <array>
 #include <atomic>
-#include <cstdlib>
 #include <map>
 #include <mutex>
-#include <string_view>
 
 namespace ebb::cuda {
 
@@ -141,10 +140,7 @@ cublasLtMatmulHeuristicResult_t chosen(const Product<float>& p, LibraryProduct& 
 }
 
 std::atomic<bool>& library_switch() {
-  static std::atomic<bool> on = [] {
-    const char* const value = std::getenv("EBB_CUBLAS");
-    return value != nullptr && std::string_view(value) == "1";
-  }();
+  static std::atomic<bool> on{cpu::environment("EBB_CUBLAS") == "1"};
   return on;
 }
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <cstring>
 #include <mutex>
 #include <string>
 
@@ -13,10 +15,19 @@ namespace {
 
 struct DeviceState {
   cudaStream_t kernels = nullptr, copies = nullptr;
-  Fault* fault = nullptr;  // on the device
-  Fault* seen = nullptr;   // pinned: where downloads bring it
+  Fault* fault = nullptr;            // on the device
+  Fault* seen = nullptr;             // pinned: where downloads bring it
+  std::atomic<bool> checked{false};  // whether a kernel since then may have written it
   int multiprocessors = 0;
+
+  // Pinned memory that small uploads pass through, so that nobody waits for them: one half after
+  // the other, each free again when the event that its last use left has come.
+  std::mutex staging_mutex;
+  std::byte* staging = nullptr;
+  std::size_t half = 0, used = 0;  // the one that is filled, and how far
+  cudaEvent_t halves[2] = {nullptr, nullptr};
 };
+constexpr std::size_t staging_half = std::size_t{1} << 20, largest_staged = std::size_t{64} << 10;
 
 int current() {
   int index = 0;
@@ -37,6 +48,10 @@ DeviceState& state() {
     require(cudaMalloc(reinterpret_cast<void**>(&s.fault), sizeof(Fault)), "cudaMalloc");
     require(cudaMallocHost(reinterpret_cast<void**>(&s.seen), sizeof(Fault)), "cudaMallocHost");
     require(cudaMemsetAsync(s.fault, 0, sizeof(Fault), s.kernels), "cudaMemsetAsync");
+    require(cudaMallocHost(reinterpret_cast<void**>(&s.staging), 2 * staging_half),
+            "cudaMallocHost");
+    for (cudaEvent_t& half : s.halves)
+      require(cudaEventCreateWithFlags(&half, cudaEventDisableTiming), "cudaEventCreate");
     require(cudaDeviceGetAttribute(&s.multiprocessors, cudaDevAttrMultiProcessorCount,
                                    static_cast<int>(index)),
             "cudaDeviceGetAttribute");
@@ -87,8 +102,23 @@ void release_pinned(int index, void* memory, std::size_t) {
   cudaFreeHost(memory);
 }
 
+void upload_staged(DeviceState& s, void* device, const void* host, std::size_t bytes) {
+  const std::lock_guard lock(s.staging_mutex);
+  if (s.used + bytes > staging_half) {
+    require(cudaEventRecord(s.halves[s.half], s.kernels), "cudaEventRecord");
+    s.half = 1 - s.half;
+    s.used = 0;
+    require(cudaEventSynchronize(s.halves[s.half]), "upload");
+  }
+  std::byte* const place = s.staging + s.half * staging_half + s.used;
+  std::memcpy(place, host, bytes);
+  require(cudaMemcpyAsync(device, place, bytes, cudaMemcpyHostToDevice, s.kernels), "upload");
+  s.used += bytes;
+}
+
 void upload(int index, void* device, const void* host, std::size_t bytes) {
   const DeviceScope scope(index);
+  if (bytes <= largest_staged) return upload_staged(state(), device, host, bytes);
   require(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream()), "upload");
   require(cudaStreamSynchronize(stream()), "upload");
 }
@@ -105,12 +135,14 @@ void report_fault(const DeviceState& s) {
 
 void download(int index, void* host, const void* device, std::size_t bytes) {
   const DeviceScope scope(index);
-  const DeviceState& s = state();
+  DeviceState& s = state();
+  const bool checked = s.checked.exchange(false);
   require(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, s.kernels), "download");
-  require(cudaMemcpyAsync(s.seen, s.fault, sizeof(Fault), cudaMemcpyDeviceToHost, s.kernels),
-          "download");
+  if (checked)
+    require(cudaMemcpyAsync(s.seen, s.fault, sizeof(Fault), cudaMemcpyDeviceToHost, s.kernels),
+            "download");
   require(cudaStreamSynchronize(s.kernels), "download");
-  report_fault(s);
+  if (checked) report_fault(s);
 }
 
 void copy(int index, void* to, const void* from, std::size_t bytes) {
@@ -179,7 +211,10 @@ unsigned blocks_for(std::int64_t n) {
   return static_cast<unsigned>(std::min(wanted, at_once));
 }
 
-Fault* fault_of_current_device() { return state().fault; }
+Fault* fault_of_current_device() {
+  state().checked = true;
+  return state().fault;
+}
 
 int fault_name(std::string_view operation) {
   FaultNames& all = fault_names();

@@ -9,6 +9,12 @@
 namespace ebb {
 namespace {
 
+// Memory of exactly tensors' sizes: each access beyond one is seen.
+struct AttentionExactly {
+  AttentionExactly() { set_storage_caching(false); }
+  ~AttentionExactly() { set_storage_caching(true); }
+};
+
 double attention_tolerance(DType dtype) { return dtype == DType::float32 ? 3e-6 : 1e-13; }
 
 void check_near(const Tensor& far, const Tensor& near, double tolerance) {
@@ -42,6 +48,7 @@ const std::vector<AttentionRow> attention_rows{
     {1, 200, 3, 32, 32},  {2, 3, 130, 8, 8}};
 
 TEST_CASE("cuda: scaled_dot_product_attention is the reference's") {
+  const AttentionExactly sizes;
   for (const DType dtype : {DType::float32, DType::float64})
     for (const auto& [items, queries, keys, depth, width] : attention_rows) {
       if (dtype == DType::float64 && queries * keys > 4000) continue;
@@ -73,6 +80,7 @@ TEST_CASE("cuda: scaled_dot_product_attention is the reference's") {
 
 TEST_CASE(
     "cuda: heads side by side are the reference's, and so are their gradients in one tensor") {
+  const AttentionExactly sizes;
   struct Row {
     std::int64_t items, heads, length, others, depth;
   };
@@ -124,6 +132,7 @@ bool finite(const Tensor& x) {
 // A head of 20 goes by tiles, one of 130 plainly; scores are up to about 1e4, in rows where later
 // keys' are the larger and where they are the smaller.
 TEST_CASE("cuda: attention with scores of ten thousand is finite, and NaN stays in its row") {
+  const AttentionExactly sizes;
   for (const std::int64_t depth : {20, 130}) {
     CAPTURE(depth);
     const double size = std::sqrt(1e4 / static_cast<double>(depth) / 0.4);
@@ -162,6 +171,7 @@ TEST_CASE("cuda: attention with scores of ten thousand is finite, and NaN stays 
 }
 
 TEST_CASE("cuda: attention has the same bits again, and an item's are its own") {
+  const AttentionExactly sizes;
   for (const std::int64_t depth : {33, 130}) {
     const Tensor qkv = numbers({3, 37, 3 * depth}, DType::float32, 3).to(Device::cuda);
     const Tensor g = numbers({3, 37, depth}, DType::float32, 5).to(Device::cuda);

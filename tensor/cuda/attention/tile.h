@@ -22,6 +22,17 @@ constexpr int tile_size = rows* pitch<depth>;
 __device__ inline int tx() { return static_cast<int>(threadIdx.x) % across; }
 __device__ inline int ty() { return static_cast<int>(threadIdx.x) / across; }
 
+// Over the threads of one ty; the same for all of them.
+__device__ inline float sum_across(float mine) {
+  for (int lanes = across / 2; lanes > 0; lanes /= 2) mine += __shfl_xor_sync(~0u, mine, lanes);
+  return mine;
+}
+__device__ inline float largest_across(float mine) {
+  for (int lanes = across / 2; lanes > 0; lanes /= 2)
+    mine = fmaxf(mine, __shfl_xor_sync(~0u, mine, lanes));
+  return mine;
+}
+
 // Rows of one head in global memory. `vector`: fours are aligned and there or not there as a whole.
 struct Rows {
   const float* data;

@@ -12,7 +12,7 @@ namespace ebb::cuda {
 struct Inputs {
   Heads heads;
   const float *q, *k, *v, *grad;
-  const float *largest, *totals, *dots;
+  const float *largest, *totals;
   bool vector_q, vector_k, vector_v, vector_y;
   int tiles;  // of a head
 

@@ -1,6 +1,7 @@
 // The gradients of attention by tiles: with p = exp(s - largest) / total from what forward kept,
-// and dp = g v^T, ds = p (dp - dot). dot, the sum of p dp over the keys, is that of g y over the
-// columns. A kernel for dq goes over the keys, one for dk and dv over the queries.
+// and dp = g v^T, ds = p (dp - dot), dot = sum of p dp over the keys; dq = scale ds k, dk = scale
+// ds^T q, dv = p^T g. A kernel for dot and dq goes over the keys, one for dk and dv over the
+// queries.
 #include <ebb/tensor/cuda/attention/tiled.h>
 
 namespace ebb::cuda {
@@ -11,26 +12,13 @@ namespace {
 struct Query {
   float largest, share, dot;
 
-  __device__ static Query of(const Inputs& in, int query) {
+  __device__ static Query of(const Inputs& in, int query, const float* dots) {
     if (query >= in.queries()) return {0, 0, 0};
     const std::int64_t i = in.head() * in.heads.queries + query;
-    return {in.largest[i], 1 / in.totals[i], in.dots[i]};
+    return {in.largest[i], 1 / in.totals[i], dots == nullptr ? 0 : dots[i]};
   }
   __device__ float probability(float score) const { return __expf(score - largest) * share; }
 };
-
-// A warp a query.
-__global__ void dots_kernel(std::int64_t rows, const Heads heads, const float* grad, const float* y,
-                            float* dots) {
-  const std::int64_t lane = threadIdx.x % 32;
-  for (std::int64_t i = thread_index() / 32; i < rows; i += thread_count() / 32) {
-    const std::int64_t at = place(heads, heads.y, i / heads.queries, i % heads.queries);
-    float dot = 0;
-    for (std::int64_t c = lane; c < heads.width; c += 32) dot += grad[at + c] * y[at + c];
-    for (int lanes = 16; lanes > 0; lanes /= 2) dot += __shfl_xor_sync(~0u, dot, lanes);
-    if (lane == 0) dots[i] = dot;
-  }
-}
 
 template <int depth>
 struct Queries {
@@ -41,7 +29,7 @@ struct Queries {
 
 template <int depth>
 __global__ void __launch_bounds__(tile_threads, Queries<depth>::together)
-    queries_kernel(const Inputs in, float* dq) {
+    queries_kernel(const Inputs in, float* dots, float* dq) {
   constexpr int rows = Queries<depth>::rows, keys = Queries<depth>::keys;
   constexpr int n = rows / down, m = keys / across;
   float* const q = shared_memory<float>();
@@ -53,11 +41,16 @@ __global__ void __launch_bounds__(tile_threads, Queries<depth>::together)
   Query of[n];
   clear(sums);
 #pragma unroll
-  for (int i = 0; i < n; ++i) of[i] = Query::of(in, first + ty() + down * i);
+  for (int i = 0; i < n; ++i) of[i] = Query::of(in, first + ty() + down * i, nullptr);
   load_rows<rows, depth>(in.rows_q(), first, in.scale(), q);
   load_rows<rows, depth>(in.rows_g(), first, 1, g);
-  for (int key = 0; key < in.keys(); key += keys) {
-    float s[n][m], dp[n][m];
+  // To the last tile and back: there dot is whole, and p and dp are still here. It is made of the
+  // dp that it is taken off, so that where one key has all the weight ds is 0 and no rounding
+  // error.
+  const int tiles = (in.keys() + keys - 1) / keys;
+  for (int step = 0; step < 2 * tiles - 1; ++step) {
+    const int key = (step < tiles ? step : 2 * (tiles - 1) - step) * keys;
+    float p[n][m], dp[n][m];
     __syncthreads();
     load_rows<keys, depth>(in.rows_v(), key, 1, kv);
     __syncthreads();
@@ -65,15 +58,29 @@ __global__ void __launch_bounds__(tile_threads, Queries<depth>::together)
     __syncthreads();
     load_rows<keys, depth>(in.rows_k(), key, 1, kv);
     __syncthreads();
-    multiply_rows<depth>(q, kv, s);
+    multiply_rows<depth>(q, kv, p);
 #pragma unroll
     for (int i = 0; i < n; ++i)
 #pragma unroll
-      for (int j = 0; j < m; ++j)
-        s[i][j] = key + tx() + across * j < in.keys()
-                      ? of[i].probability(s[i][j]) * (dp[i][j] - of[i].dot)
-                      : 0;
-    put_weights<keys>(s, weights);
+      for (int j = 0; j < m; ++j) {
+        const bool there = key + tx() + across * j < in.keys();
+        p[i][j] = there ? of[i].probability(p[i][j]) : 0;
+        if (step < tiles) of[i].dot += p[i][j] * dp[i][j];
+      }
+    if (step < tiles - 1) continue;
+    if (step == tiles - 1)
+#pragma unroll
+      for (int i = 0; i < n; ++i) {
+        of[i].dot = sum_across(of[i].dot);
+        const int query = first + ty() + down * i;
+        if (tx() == 0 && query < in.queries())
+          dots[in.head() * in.heads.queries + query] = of[i].dot;
+      }
+#pragma unroll
+    for (int i = 0; i < n; ++i)
+#pragma unroll
+      for (int j = 0; j < m; ++j) p[i][j] *= dp[i][j] - of[i].dot;
+    put_weights<keys>(p, weights);
     add_rows<keys, depth>(weights, kv, sums);
   }
   write_rows<depth>(sums, in.scale(), first, in.queries(), in.depth(), in.heads.q.row,
@@ -89,7 +96,7 @@ struct Keys {
 
 template <int depth>
 __global__ void __launch_bounds__(tile_threads, Keys<depth>::together)
-    keys_kernel(const Inputs in, float* dk, float* dv) {
+    keys_kernel(const Inputs in, const float* dots, float* dk, float* dv) {
   constexpr int rows = Keys<depth>::rows, queries = Keys<depth>::queries;
   constexpr int n = rows / down, m = queries / across;
   float* const k = shared_memory<float>();
@@ -112,7 +119,7 @@ __global__ void __launch_bounds__(tile_threads, Keys<depth>::together)
     multiply_rows<depth>(k, q, p);
 #pragma unroll
     for (int j = 0; j < m; ++j) {
-      const Query of = Query::of(in, query + tx() + across * j);
+      const Query of = Query::of(in, query + tx() + across * j, dots);
 #pragma unroll
       for (int i = 0; i < n; ++i) p[i][j] = of.probability(p[i][j]);
     }
@@ -121,7 +128,7 @@ __global__ void __launch_bounds__(tile_threads, Keys<depth>::together)
     multiply_rows<depth>(v, g, dp);
 #pragma unroll
     for (int j = 0; j < m; ++j) {
-      const float dot = Query::of(in, query + tx() + across * j).dot;
+      const float dot = Query::of(in, query + tx() + across * j, dots).dot;
 #pragma unroll
       for (int i = 0; i < n; ++i) p[i][j] *= dp[i][j] - dot;
     }
@@ -144,19 +151,16 @@ void tiled_attention_backward(const Heads& heads, const Tensor& grad, const Tens
   constexpr const char* name = "attention_backward";
   const std::int64_t queries = heads.count() * heads.queries;
   Tensor dots = Tensor::empty({queries}, DType::float32, q.device());
-  launch(name, dots_kernel, blocks_for(32 * queries), block_threads, 0, queries, heads,
-         input<float>(grad), input<float>(value.y), output<float>(dots));
   Inputs in = inputs_of(heads, q, k, v);
   in.grad = input<float>(grad);
   in.vector_y = in_fours(grad, heads.y, heads.width);
   in.largest = input<float>(value.largest);
   in.totals = input<float>(value.totals);
-  in.dots = input<float>(dots);
   with_depth(heads, [&]<int depth>() {
     launch_tiles<Queries<depth>>(name, queries_kernel<depth>, in, heads.queries,
-                                 output<float>(out.q));
-    launch_tiles<Keys<depth>>(name, keys_kernel<depth>, in, heads.keys, output<float>(out.k),
-                              output<float>(out.v));
+                                 output<float>(dots), output<float>(out.q));
+    launch_tiles<Keys<depth>>(name, keys_kernel<depth>, in, heads.keys, input<float>(dots),
+                              output<float>(out.k), output<float>(out.v));
   });
 }
 

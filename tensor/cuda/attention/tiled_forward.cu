@@ -51,9 +51,7 @@ __global__ void __launch_bounds__(tile_threads, Forward<depth>::together)
         if (key + tx() + across * j >= in.keys()) s[i][j] = -INFINITY;
         now = fmaxf(now, s[i][j]);
       }
-#pragma unroll
-      for (int lanes = across / 2; lanes > 0; lanes /= 2)
-        now = fmaxf(now, __shfl_xor_sync(~0u, now, lanes));
+      now = largest_across(now);
       const float factor = __expf(most[i] - now);
       most[i] = now;
       total[i] *= factor;
@@ -68,9 +66,7 @@ __global__ void __launch_bounds__(tile_threads, Forward<depth>::together)
   }
 #pragma unroll
   for (int i = 0; i < n; ++i) {
-#pragma unroll
-    for (int lanes = across / 2; lanes > 0; lanes /= 2)
-      total[i] += __shfl_xor_sync(~0u, total[i], lanes);
+    total[i] = sum_across(total[i]);
     const float share = 1 / total[i];
 #pragma unroll
     for (int c = 0; c < depth / across; ++c) sums[i][c] *= share;

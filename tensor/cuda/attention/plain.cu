@@ -4,7 +4,7 @@
 //   s = scale q k^T, p = exp(s - largest) / total, y = p v; with g the gradient by y, dp = g v^T
 //   and ds = p (dp - sum(p dp)): dq = scale ds k, dk = scale ds^T q, dv = p^T g
 #include <ebb/tensor/cuda/attention/attention_kernels.h>
-#include <ebb/tensor/cuda/common/over_rows.h>
+#include <ebb/tensor/cuda/common/block_reduce.h>
 #include <ebb/tensor/cuda/launch.h>
 
 #include <algorithm>
@@ -26,20 +26,20 @@ __device__ double product(std::int64_t n, const T* a, const T* b) {
 template <class Value>
 __device__ double sum_of(std::int64_t n, double* shared, const Value& value) {
   double sum = 0;
-  for (std::int64_t i = threadIdx.y; i < n; i += blockDim.y) sum += value(i);
-  return sum_over_rows(sum, shared);
+  for (std::int64_t i = threadIdx.x; i < n; i += blockDim.x) sum += value(i);
+  return block_reduce(sum, Add{}, shared);
 }
 
 // out = sum_i weight(i) row i of x, of `count` rows: a thread a column.
 template <class T, class Weight>
 __device__ void weighted_sum(std::int64_t count, const Weight& weight, const T* x,
                              std::int64_t stride, std::int64_t width, T* out, double* shared) {
-  for (std::int64_t c = threadIdx.y; c - threadIdx.y < width; c += blockDim.y) {
+  for (std::int64_t c = threadIdx.x; c - threadIdx.x < width; c += blockDim.x) {
     double sum = 0;
-    for (std::int64_t first = 0; first < count; first += blockDim.y) {
-      if (first + threadIdx.y < count) shared[threadIdx.y] = weight(first + threadIdx.y);
+    for (std::int64_t first = 0; first < count; first += blockDim.x) {
+      if (first + threadIdx.x < count) shared[threadIdx.x] = weight(first + threadIdx.x);
       __syncthreads();
-      for (std::int64_t i = first; c < width && i < count && i < first + blockDim.y; ++i)
+      for (std::int64_t i = first; c < width && i < count && i < first + blockDim.x; ++i)
         sum += shared[i - first] * double(x[i * stride + c]);
       __syncthreads();
     }
@@ -78,15 +78,16 @@ __global__ void plain_forward_kernel(std::int64_t rows, const Attending<T> of, T
   const Heads& heads = of.heads;
   for (std::int64_t i = blockIdx.x; i < rows; i += gridDim.x) {
     double most = -INFINITY;
-    for (std::int64_t key = threadIdx.y; key < heads.keys; key += blockDim.y) {
+    for (std::int64_t key = threadIdx.x; key < heads.keys; key += blockDim.x) {
       const double score = of.score(i, key);
       most = most < score ? score : most;
     }
     // As backward will have it.
-    most = double(T(over_rows(most, shared, [](double a, double b) { return a < b ? b : a; })));
+    most = double(T(block_reduce(
+        most, [](double a, double b) { return a < b ? b : a; }, shared)));
     const auto exponential = [&](std::int64_t key) { return std::exp(of.score(i, key) - most); };
     const double total = sum_of(heads.keys, shared, exponential);
-    if (threadIdx.y == 0) {
+    if (threadIdx.x == 0) {
       largest[i] = T(most);
       totals[i] = T(total);
     }
@@ -108,7 +109,7 @@ __global__ void plain_queries_kernel(std::int64_t rows, const Attending<T> of, d
       const auto [p, dp] = of.scored(i, key);
       return p * dp;
     });
-    if (threadIdx.y == 0) dots[i] = dot;
+    if (threadIdx.x == 0) dots[i] = dot;
     const std::int64_t head = i / heads.queries, query = i % heads.queries;
     const auto ds = [&](std::int64_t key) {
       const auto [p, dp] = of.scored(i, key);
@@ -141,8 +142,8 @@ __global__ void plain_keys_kernel(std::int64_t rows, const Attending<T> of, T* d
 template <class... Parameters, class... Arguments>
 void launch_rows(const char* name, void (*kernel)(Parameters...), std::int64_t rows,
                  Arguments&&... arguments) {
-  launch(name, kernel, static_cast<unsigned>(std::min<std::int64_t>(rows, INT32_MAX)),
-         dim3(1, row_threads), 0, rows, std::forward<Arguments>(arguments)...);
+  launch(name, kernel, static_cast<unsigned>(std::min<std::int64_t>(rows, INT32_MAX)), row_threads,
+         0, rows, std::forward<Arguments>(arguments)...);
 }
 
 }  // namespace

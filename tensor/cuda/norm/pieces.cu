@@ -6,9 +6,9 @@
 //   forward    moments of each channel of a piece -> mean and rstd of each group -> y
 //   backward   sums of g and g n, as above -> their means over a group, and the sums of each
 //              parameter over all pieces -> dx
-#include <ebb/tensor/cuda/common/over_rows.h>
 #include <ebb/tensor/cuda/launch.h>
 #include <ebb/tensor/cuda/norm/norm_kernels.h>
+#include <ebb/tensor/cuda/norm/over_rows.h>
 #include <ebb/tensor/scalar_math.h>
 
 #include <algorithm>

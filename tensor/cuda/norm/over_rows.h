@@ -24,9 +24,4 @@ __device__ Value over_rows(Value mine, Value* shared, const Combine& combine) {
   return all;
 }
 
-template <class T>
-__device__ T sum_over_rows(T mine, T* shared) {
-  return over_rows(mine, shared, [](T a, T b) { return a + b; });
-}
-
 }  // namespace ebb::cuda

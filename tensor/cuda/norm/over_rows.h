@@ -1,4 +1,4 @@
-// A block's threads together.
+// What the rows of a block of columns by rows have, together.
 #pragma once
 
 #include <cuda_runtime.h>

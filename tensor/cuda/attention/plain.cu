@@ -1,174 +1,183 @@
-// Attention as its formula is (tensor/ops/matmul.h): a thread a query, forward and for its
-// gradient; a thread a key for the gradients by keys and values.
+// The plain kernels: a block a row of the result, its scores made anew whenever they are needed,
+// all sums in double.
+//
+//   s = scale q k^T, p = exp(s - largest) / total, y = p v; with g the gradient by y, dp = g v^T
+//   and ds = p (dp - sum(p dp)): dq = scale ds k, dk = scale ds^T q, dv = p^T g
 #include <ebb/tensor/cuda/attention/attention_kernels.h>
+#include <ebb/tensor/cuda/common/block_reduce.h>
 #include <ebb/tensor/cuda/launch.h>
+
+#include <algorithm>
 
 namespace ebb::cuda {
 
 namespace {
 
+constexpr unsigned row_threads = 128;
+
 template <class T>
-__device__ double dot(const T* a, const T* b, std::int64_t n) {
+__device__ double product(std::int64_t n, const T* a, const T* b) {
   double sum = 0;
-  for (std::int64_t i = 0; i < n; ++i) sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  for (std::int64_t i = 0; i < n; ++i) sum += double(a[i]) * double(b[i]);
   return sum;
 }
 
-__device__ inline std::int64_t begin_of(const Heads& heads, const HeadRows& rows,
-                                        std::int64_t index) {
-  return rows.first + index / heads.heads * rows.item + index % heads.heads * rows.head;
+// The sum of value(i), i < n, for all threads.
+template <class Value>
+__device__ double sum_of(std::int64_t n, double* shared, const Value& value) {
+  double sum = 0;
+  for (std::int64_t i = threadIdx.x; i < n; i += blockDim.x) sum += value(i);
+  return block_reduce(sum, Add{}, shared);
 }
 
-// Two walks over the keys: the largest score and the total, then the weighted sum of values, the
-// scores computed again.
-template <class T>
-__global__ void attention_kernel(Heads heads, const T* q, const T* k, const T* v, T* y, T* largest,
-                                 T* totals) {
-  for (std::int64_t i = thread_index(); i < heads.items * heads.heads * heads.queries;
-       i += thread_count()) {
-    const std::int64_t head = i / heads.queries, row = i % heads.queries;
-    const T* query = q + begin_of(heads, heads.q, head) + row * heads.q.row;
-    const T* keys = k + begin_of(heads, heads.k, head);
-    const T* values = v + begin_of(heads, heads.v, head);
-    T* out = y + begin_of(heads, heads.y, head) + row * heads.y.row;
-    double most = -INFINITY, total = 0;
-    for (std::int64_t j = 0; j < heads.keys; ++j) {
-      const double score = heads.scale * dot(query, keys + j * heads.k.row, heads.depth);
-      most = most < score ? score : most;
+// out = sum_i weight(i) row i of x, of `count` rows: a thread a column.
+template <class T, class Weight>
+__device__ void weighted_sum(std::int64_t count, const Weight& weight, const T* x,
+                             std::int64_t stride, std::int64_t width, T* out, double* shared) {
+  for (std::int64_t c = threadIdx.x; c - threadIdx.x < width; c += blockDim.x) {
+    double sum = 0;
+    for (std::int64_t first = 0; first < count; first += blockDim.x) {
+      if (first + threadIdx.x < count) shared[threadIdx.x] = weight(first + threadIdx.x);
+      __syncthreads();
+      for (std::int64_t i = first; c < width && i < count && i < first + blockDim.x; ++i)
+        sum += shared[i - first] * double(x[i * stride + c]);
+      __syncthreads();
     }
-    for (std::int64_t c = 0; c < heads.width; ++c) {
-      double sum = 0;
-      total = 0;
-      for (std::int64_t j = 0; j < heads.keys; ++j) {
-        const double p =
-            std::exp(heads.scale * dot(query, keys + j * heads.k.row, heads.depth) - most);
-        total += p;
-        sum += p * static_cast<double>(values[j * heads.v.row + c]);
-      }
-      out[c] = T(sum / total);
-    }
-    if (heads.width == 0)
-      for (std::int64_t j = 0; j < heads.keys; ++j)
-        total += std::exp(heads.scale * dot(query, keys + j * heads.k.row, heads.depth) - most);
-    largest[i] = T(most);
-    totals[i] = T(total);
+    if (c < width) out[c] = T(sum);
   }
 }
 
-// p of a query and a key, and dp = g v.
 template <class T>
-struct Pair {
-  double p, dp;
-  __device__ Pair(const Heads& heads, const T* query, const T* key, const T* value, const T* g,
-                  T largest, T total)
-      : p(std::exp(heads.scale * dot(query, key, heads.depth) - static_cast<double>(largest)) /
-          static_cast<double>(total)),
-        dp(dot(g, value, heads.width)) {}
+struct Attending {
+  Heads heads;
+  const T *q, *k, *v, *grad;
+  const T *largest, *totals;
+  const double* dots;  // sum(p dp) of each query
+
+  struct Score {
+    double p, dp;
+  };
+  // Of row i of all heads' queries, and of a key of the same head.
+  __device__ double score(std::int64_t i, std::int64_t key) const {
+    const std::int64_t head = i / heads.queries, query = i % heads.queries;
+    return heads.scale * product(heads.depth, q + place(heads, heads.q, head, query),
+                                 k + place(heads, heads.k, head, key));
+  }
+  __device__ Score scored(std::int64_t i, std::int64_t key) const {
+    const std::int64_t head = i / heads.queries, query = i % heads.queries;
+    return {std::exp(score(i, key) - double(largest[i])) / double(totals[i]),
+            product(heads.width, grad + place(heads, heads.y, head, query),
+                    v + place(heads, heads.v, head, key))};
+  }
 };
 
-// D of each query, sum(p dp): ds = p (dp - D).
 template <class T>
-__global__ void shared_parts(Heads heads, const T* grad, const T* q, const T* k, const T* v,
-                             const T* largest, const T* totals, double* parts) {
-  for (std::int64_t i = thread_index(); i < heads.items * heads.heads * heads.queries;
-       i += thread_count()) {
-    const std::int64_t head = i / heads.queries, row = i % heads.queries;
-    const T* query = q + begin_of(heads, heads.q, head) + row * heads.q.row;
-    const T* g = grad + begin_of(heads, heads.y, head) + row * heads.y.row;
-    const T* keys = k + begin_of(heads, heads.k, head);
-    const T* values = v + begin_of(heads, heads.v, head);
-    double sum = 0;
-    for (std::int64_t j = 0; j < heads.keys; ++j) {
-      const Pair<T> pair(heads, query, keys + j * heads.k.row, values + j * heads.v.row, g,
-                         largest[i], totals[i]);
-      sum += pair.p * pair.dp;
+__global__ void plain_forward_kernel(std::int64_t rows, const Attending<T> of, T* y, T* largest,
+                                     T* totals) {
+  __shared__ double shared[row_threads];
+  const Heads& heads = of.heads;
+  for (std::int64_t i = blockIdx.x; i < rows; i += gridDim.x) {
+    double most = -INFINITY;
+    for (std::int64_t key = threadIdx.x; key < heads.keys; key += blockDim.x) {
+      const double score = of.score(i, key);
+      most = most < score ? score : most;
     }
-    parts[i] = sum;
+    // As backward will have it.
+    most = double(T(block_reduce(
+        most, [](double a, double b) { return a < b ? b : a; }, shared)));
+    const auto exponential = [&](std::int64_t key) { return std::exp(of.score(i, key) - most); };
+    const double total = sum_of(heads.keys, shared, exponential);
+    if (threadIdx.x == 0) {
+      largest[i] = T(most);
+      totals[i] = T(total);
+    }
+    const std::int64_t head = i / heads.queries, query = i % heads.queries;
+    weighted_sum(
+        heads.keys, [&](std::int64_t key) { return exponential(key) / total; },
+        of.v + place(heads, heads.v, head, 0), heads.v.row, heads.width,
+        y + place(heads, heads.y, head, query), shared);
   }
 }
 
 template <class T>
-__global__ void query_gradients(Heads heads, const T* grad, const T* q, const T* k, const T* v,
-                                const T* largest, const T* totals, const double* parts, T* dq) {
-  for (std::int64_t i = thread_index(); i < heads.items * heads.heads * heads.queries;
-       i += thread_count()) {
-    const std::int64_t head = i / heads.queries, row = i % heads.queries;
-    const std::int64_t at = begin_of(heads, heads.q, head) + row * heads.q.row;
-    const T* g = grad + begin_of(heads, heads.y, head) + row * heads.y.row;
-    const T* keys = k + begin_of(heads, heads.k, head);
-    const T* values = v + begin_of(heads, heads.v, head);
-    for (std::int64_t c = 0; c < heads.depth; ++c) {
-      double sum = 0;
-      for (std::int64_t j = 0; j < heads.keys; ++j) {
-        const T* key = keys + j * heads.k.row;
-        const Pair<T> pair(heads, q + at, key, values + j * heads.v.row, g, largest[i], totals[i]);
-        sum += pair.p * (pair.dp - parts[i]) * static_cast<double>(key[c]);
-      }
-      dq[at + c] = T(heads.scale * sum);
-    }
+__global__ void plain_queries_kernel(std::int64_t rows, const Attending<T> of, double* dots,
+                                     T* dq) {
+  __shared__ double shared[row_threads];
+  const Heads& heads = of.heads;
+  for (std::int64_t i = blockIdx.x; i < rows; i += gridDim.x) {
+    const double dot = sum_of(heads.keys, shared, [&](std::int64_t key) {
+      const auto [p, dp] = of.scored(i, key);
+      return p * dp;
+    });
+    if (threadIdx.x == 0) dots[i] = dot;
+    const std::int64_t head = i / heads.queries, query = i % heads.queries;
+    const auto ds = [&](std::int64_t key) {
+      const auto [p, dp] = of.scored(i, key);
+      return heads.scale * p * (dp - dot);
+    };
+    weighted_sum(heads.keys, ds, of.k + place(heads, heads.k, head, 0), heads.k.row, heads.depth,
+                 dq + place(heads, heads.q, head, query), shared);
   }
 }
 
-// Channel c of depth and width together: dk before dv.
 template <class T>
-__global__ void key_gradients(Heads heads, const T* grad, const T* q, const T* k, const T* v,
-                              const T* largest, const T* totals, const double* parts, T* dk,
-                              T* dv) {
-  for (std::int64_t i = thread_index(); i < heads.items * heads.heads * heads.keys;
-       i += thread_count()) {
-    const std::int64_t head = i / heads.keys, row = i % heads.keys;
-    const std::int64_t at_k = begin_of(heads, heads.k, head) + row * heads.k.row;
-    const std::int64_t at_v = begin_of(heads, heads.v, head) + row * heads.v.row;
-    const T* queries = q + begin_of(heads, heads.q, head);
-    const T* grads = grad + begin_of(heads, heads.y, head);
-    for (std::int64_t c = 0; c < heads.depth + heads.width; ++c) {
-      double sum = 0;
-      for (std::int64_t j = 0; j < heads.queries; ++j) {
-        const std::int64_t n = head * heads.queries + j;
-        const T *query = queries + j * heads.q.row, *g = grads + j * heads.y.row;
-        const Pair<T> pair(heads, query, k + at_k, v + at_v, g, largest[n], totals[n]);
-        sum += c < heads.depth
-                   ? heads.scale * pair.p * (pair.dp - parts[n]) * static_cast<double>(query[c])
-                   : pair.p * static_cast<double>(g[c - heads.depth]);
-      }
-      if (c < heads.depth)
-        dk[at_k + c] = T(sum);
-      else
-        dv[at_v + c - heads.depth] = T(sum);
-    }
+__global__ void plain_keys_kernel(std::int64_t rows, const Attending<T> of, T* dk, T* dv) {
+  __shared__ double shared[row_threads];
+  const Heads& heads = of.heads;
+  for (std::int64_t j = blockIdx.x; j < rows; j += gridDim.x) {
+    const std::int64_t head = j / heads.keys, key = j % heads.keys, first = head * heads.queries;
+    weighted_sum(
+        heads.queries, [&](std::int64_t query) { return of.scored(first + query, key).p; },
+        of.grad + place(heads, heads.y, head, 0), heads.y.row, heads.width,
+        dv + place(heads, heads.v, head, key), shared);
+    const auto ds = [&](std::int64_t query) {
+      const auto [p, dp] = of.scored(first + query, key);
+      return heads.scale * p * (dp - of.dots[first + query]);
+    };
+    weighted_sum(heads.queries, ds, of.q + place(heads, heads.q, head, 0), heads.q.row, heads.depth,
+                 dk + place(heads, heads.k, head, key), shared);
   }
+}
+
+template <class... Parameters, class... Arguments>
+void launch_rows(const char* name, void (*kernel)(Parameters...), std::int64_t rows,
+                 Arguments&&... arguments) {
+  launch(name, kernel, static_cast<unsigned>(std::min<std::int64_t>(rows, INT32_MAX)), row_threads,
+         0, rows, std::forward<Arguments>(arguments)...);
 }
 
 }  // namespace
 
 void plain_attention(const Heads& heads, const Tensor& q, const Tensor& k, const Tensor& v,
                      Attended& out) {
-  const std::int64_t rows = heads.count() * heads.queries;
   dispatch_floating("attention", q.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch("attention", attention_kernel<T>, blocks_for(rows), block_threads, 0, heads, input<T>(q),
-           input<T>(k), input<T>(v), output<T>(out.y), output<T>(out.largest),
-           output<T>(out.totals));
+    const Attending<T> of{heads,   input<T>(q), input<T>(k), input<T>(v),
+                          nullptr, nullptr,     nullptr,     nullptr};
+    launch_rows("attention", plain_forward_kernel<T>, heads.count() * heads.queries, of,
+                output<T>(out.y), output<T>(out.largest), output<T>(out.totals));
   });
 }
 
 void plain_attention_backward(const Heads& heads, const Tensor& grad, const Tensor& q,
                               const Tensor& k, const Tensor& v, const Attended& value,
                               AttentionGradients& out) {
-  const std::int64_t rows = heads.count() * heads.queries, keys = heads.count() * heads.keys;
-  Tensor parts = Tensor::empty({rows}, DType::float64, q.device());
   dispatch_floating("attention_backward", q.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T *largest = input<T>(value.largest), *totals = input<T>(value.totals);
-    launch("attention_backward", shared_parts<T>, blocks_for(rows), block_threads, 0, heads,
-           input<T>(grad), input<T>(q), input<T>(k), input<T>(v), largest, totals,
-           output<double>(parts));
-    launch("attention_backward", query_gradients<T>, blocks_for(rows), block_threads, 0, heads,
-           input<T>(grad), input<T>(q), input<T>(k), input<T>(v), largest, totals,
-           input<double>(parts), output<T>(out.q));
-    launch("attention_backward", key_gradients<T>, blocks_for(keys), block_threads, 0, heads,
-           input<T>(grad), input<T>(q), input<T>(k), input<T>(v), largest, totals,
-           input<double>(parts), output<T>(out.k), output<T>(out.v));
+    const std::int64_t queries = heads.count() * heads.queries;
+    Tensor dots = Tensor::empty({queries}, DType::float64, q.device());
+    const Attending<T> of{heads,
+                          input<T>(q),
+                          input<T>(k),
+                          input<T>(v),
+                          input<T>(grad),
+                          input<T>(value.largest),
+                          input<T>(value.totals),
+                          input<double>(dots)};
+    launch_rows("attention_backward", plain_queries_kernel<T>, queries, of, output<double>(dots),
+                output<T>(out.q));
+    launch_rows("attention_backward", plain_keys_kernel<T>, heads.count() * heads.keys, of,
+                output<T>(out.k), output<T>(out.v));
   });
 }
 

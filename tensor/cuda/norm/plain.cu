@@ -1,5 +1,5 @@
 // The plain kernels: a block a group, a thread a parameter's gradient, all sums in double.
-#include <ebb/tensor/cuda/common/over_rows.h>
+#include <ebb/tensor/cuda/common/block_reduce.h>
 #include <ebb/tensor/cuda/launch.h>
 #include <ebb/tensor/cuda/norm/norm_kernels.h>
 #include <ebb/tensor/scalar_math.h>
@@ -28,15 +28,15 @@ struct Group {
   template <class Value>
   __device__ double sum(double* shared, const Value& value) const {
     double total = 0;
-    for (std::int64_t e = threadIdx.y; e < size; e += blockDim.y) total += value(e);
-    return sum_over_rows(total, shared);
+    for (std::int64_t e = threadIdx.x; e < size; e += blockDim.x) total += value(e);
+    return block_reduce(total, Add{}, shared);
   }
 };
 
 template <class T>
 __global__ void plain_forward_kernel(const Groups groups, const T* x, const Affine<T> affine,
                                      double eps, bool silu, T* y, T* means, T* rstds) {
-  __shared__ double shared[block_threads];
+  __shared__ double shared[block_threads / 32];
   for (std::int64_t i = blockIdx.x; i < groups.samples * groups.groups; i += gridDim.x) {
     const Group group(groups, i);
     const double size = double(group.size);
@@ -47,11 +47,11 @@ __global__ void plain_forward_kernel(const Groups groups, const T* x, const Affi
       return d * d;
     });
     const double rstd = 1 / std::sqrt(squares / size + eps);
-    if (threadIdx.y == 0) {
+    if (threadIdx.x == 0) {
       means[i] = T(mean);
       rstds[i] = T(rstd);
     }
-    for (std::int64_t e = threadIdx.y; e < group.size; e += blockDim.y) {
+    for (std::int64_t e = threadIdx.x; e < group.size; e += blockDim.x) {
       const std::int64_t c = group.channel(e);
       const double z =
           (double(x[group.at(e)]) - mean) * rstd * double(affine.scale(group.sample, c)) +
@@ -84,7 +84,7 @@ struct Saved {
 // dx = rstd (g w - mean(g w) - n mean(g w n)).
 template <class T>
 __global__ void plain_data_kernel(const Groups groups, const Saved<T> saved, T* dx) {
-  __shared__ double shared[block_threads];
+  __shared__ double shared[block_threads / 32];
   for (std::int64_t i = blockIdx.x; i < groups.samples * groups.groups; i += gridDim.x) {
     const Group group(groups, i);
     const auto element = [&](std::int64_t e) {
@@ -98,7 +98,7 @@ __global__ void plain_data_kernel(const Groups groups, const Saved<T> saved, T* 
       const auto of = element(e);
       return of.g * of.weight * of.n;
     });
-    for (std::int64_t e = threadIdx.y; e < group.size; e += blockDim.y) {
+    for (std::int64_t e = threadIdx.x; e < group.size; e += blockDim.x) {
       const auto of = element(e);
       dx[group.at(e)] =
           T(double(saved.rstd[i]) * (of.g * of.weight - (sum + of.n * dot) / double(group.size)));
@@ -138,8 +138,8 @@ void plain_norm(const Tensor& x, const Groups& groups, const Tensor& weight, con
                 double eps, bool silu, Normalized& out) {
   dispatch_floating("group_norm", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch("group_norm", plain_forward_kernel<T>, blocks_of(groups), dim3(1, block_threads), 0,
-           groups, input<T>(x), affine_of<T>(groups, weight, bias), eps, silu, output<T>(out.y),
+    launch("group_norm", plain_forward_kernel<T>, blocks_of(groups), block_threads, 0, groups,
+           input<T>(x), affine_of<T>(groups, weight, bias), eps, silu, output<T>(out.y),
            output<T>(out.mean), output<T>(out.rstd));
   });
 }
@@ -159,8 +159,8 @@ void plain_norm_backward(const Tensor& grad, const Tensor& x, const Groups& grou
     if (out.weight.defined())
       launch("group_norm_backward", plain_parameters_kernel<T>, blocks_for(out.weight.numel()),
              block_threads, 0, groups, saved, output<T>(out.weight), output<T>(out.bias));
-    launch("group_norm_backward", plain_data_kernel<T>, blocks_of(groups), dim3(1, block_threads),
-           0, groups, saved, output<T>(out.x));
+    launch("group_norm_backward", plain_data_kernel<T>, blocks_of(groups), block_threads, 0, groups,
+           saved, output<T>(out.x));
   });
 }
 

@@ -1,6 +1,7 @@
 // float32 with one position a sample: a group's elements are neighbours, and a warp has them, or a
 // block where they are many. It reads them again for each sum, from its cache, so that the mean is
 // known before the squares are taken.
+#include <ebb/tensor/cuda/common/block_reduce.h>
 #include <ebb/tensor/cuda/launch.h>
 #include <ebb/tensor/cuda/norm/norm_kernels.h>
 #include <ebb/tensor/scalar_math.h>
@@ -21,17 +22,11 @@ struct Team {
   }
   __device__ static int member() { return static_cast<int>(threadIdx.x) % size; }
 
-  // The same for all of them.
   __device__ static float sum(float mine, float* shared) {
-    for (int lanes = 16; lanes > 0; lanes /= 2) mine += __shfl_xor_sync(~0u, mine, lanes);
-    if constexpr (wide) {
-      if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = mine;
-      __syncthreads();
-      mine = 0;
-      for (unsigned warp = 0; warp < wide_threads / 32; ++warp) mine += shared[warp];
-      __syncthreads();
-    }
-    return mine;
+    if constexpr (wide)
+      return block_reduce(mine, Add{}, shared);
+    else
+      return warp_reduce(mine, Add{});
   }
 };
 

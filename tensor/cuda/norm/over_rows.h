@@ -1,4 +1,4 @@
-// A block's threads together.
+// What the rows of a block of columns by rows have, together.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -22,11 +22,6 @@ __device__ Value over_rows(Value mine, Value* shared, const Combine& combine) {
   const Value all = shared[threadIdx.x];
   __syncthreads();  // the places may be written again
   return all;
-}
-
-template <class T>
-__device__ T sum_over_rows(T mine, T* shared) {
-  return over_rows(mine, shared, [](T a, T b) { return a + b; });
 }
 
 }  // namespace ebb::cuda

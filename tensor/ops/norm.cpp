@@ -38,7 +38,8 @@ NormGradients normalize_backward(std::string_view operation, const Tensor& grad,
     out.weight = empty_like(weight);
     out.bias = empty_like(weight);
   }
-  if (groups.channels == 0) return out;
+  // Also where no sample is there to have parameters of its own.
+  if (groups.channels == 0 || (weight.defined() && weight.numel() == 0)) return out;
   use(operation, device, kernels(device).group_norm_backward)(grad, x, groups, weight, bias, mean,
                                                               rstd, silu, out);
   return out;

@@ -169,7 +169,7 @@ std::vector<Sin> sins() {
       {"beyond global memory", "outside every allocation",
        [](const Tensor& x) { sin(beyond_global, x.numel())(x); }},
       {"before global memory", "memory",
-       [](const Tensor& x) { sin(beyond_global, std::int64_t{-4096})(x); }},
+       [](const Tensor& x) { sin(beyond_global, std::int64_t{-1})(x); }},
       {"the host's memory", "reads the host's memory",
        [](const Tensor& x) {
          const std::vector<float> host(1);

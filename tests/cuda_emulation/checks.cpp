@@ -27,6 +27,7 @@ namespace {
 
 constexpr std::size_t granule = 2;  // bytes that are looked after together
 constexpr std::uint16_t nobody = 0xffff, several = 0xfffe, by_atomic = 0xfffd;
+constexpr std::uint16_t of_warp = 0x8000;  // with a warp's number: several of its threads
 
 // Who wrote and who read a granule last, and when: by the epochs of barriers, and of its warp.
 struct Access {
@@ -75,12 +76,28 @@ bool races(const Access& access, const Worker& w, const Thread& self) {
   if (access.epoch != w.epoch() || access.thread == nobody || access.thread == self.number)
     return false;
   if (access.thread == several || access.thread == by_atomic) return true;
-  const bool same_warp = access.thread / 32 == self.number / 32;
+  const bool lanes = (access.thread & of_warp) != 0;
+  const unsigned warp = lanes ? access.thread & ~of_warp : access.thread / 32u;
+  const bool same_warp = warp == self.number / 32;
   return !same_warp || access.warp_epoch == self.warp->epoch;
 }
 
+// What to remember of two reads.
+Access both_read(const Access& before, const Access& now) {
+  if (before.epoch != now.epoch || before.thread == now.thread) return now;
+  const auto warp = static_cast<std::uint16_t>(now.thread / 32);
+  const bool lanes = before.thread < by_atomic && (before.thread & of_warp) != 0;
+  const bool same_warp = lanes ? before.thread == (of_warp | warp)
+                               : before.thread < by_atomic && before.thread / 32 == warp;
+  if (!same_warp) return {now.epoch, now.warp_epoch, several};
+  // An earlier read of the warp is before a barrier of its own that came since.
+  if (before.warp_epoch != now.warp_epoch) return now;
+  return {now.epoch, now.warp_epoch, static_cast<std::uint16_t>(of_warp | warp)};
+}
+
 std::string thread_of(const Access& access) {
-  return access.thread == several     ? "several others"
+  return access.thread == several || (access.thread < by_atomic && (access.thread & of_warp) != 0)
+             ? "several others"
          : access.thread == by_atomic ? "others, atomically,"
                                       : fmt::format("thread {}", access.thread);
 }
@@ -111,9 +128,7 @@ void visit_shared(Worker& w, Kind kind, std::uintptr_t address, std::size_t byte
                          thread_of(cell.read)));
     const Access now{w.epoch(), self.warp->epoch, static_cast<std::uint16_t>(self.number)};
     if (kind == Kind::read)
-      cell.read = cell.read.epoch == now.epoch && cell.read.thread != now.thread
-                      ? Access{now.epoch, now.warp_epoch, several}
-                      : now;
+      cell.read = both_read(cell.read, now);
     else
       cell.write = {now.epoch, now.warp_epoch, kind == Kind::atomic ? by_atomic : now.thread};
   }

@@ -153,5 +153,13 @@ TEST_CASE("normalisations of nothing, and their errors") {
   CHECK_THROWS_WITH(batch_norm(Tensor::zeros({1, 4}), {}, {}), doctest::Contains("batch_norm"));
 }
 
+TEST_CASE("group_norm of no samples with parameters of their own writes nothing") {
+  const Tensor x = Tensor::zeros({0, 3, 4}), weight = Tensor::zeros({0, 4});
+  const Normalized y = group_norm(x, 2, weight, weight);
+  const NormGradients g = group_norm_backward(x.clone(), x, 2, weight, weight, y.mean, y.rstd);
+  CHECK(g.weight.shape() == Shape{0, 4});
+  CHECK(g.x.shape() == x.shape());
+}
+
 }  // namespace
 }  // namespace ebb

@@ -6,8 +6,7 @@
 #include <ebb/tensor/cpu/runtime/simd_target.h>
 
 #if defined(EBB_NO_AVX512)  // of a quick check, for the time that it takes to compile
-#define HWY_DISABLED_TARGETS \
-  (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR)
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3 | HWY_AVX3_DL)
 #elif defined(__x86_64__)
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)
 #if defined(__AVX512VBMI__)

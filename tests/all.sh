@@ -46,7 +46,7 @@ cuda() {
 tests=build/release/tests/ebb_tests
 library="*tests/tensor*,*tests/kernels*,*tests/autograd*,*tests/nn*,*tests/threads*"
 
-check "format" sh -c "find tensor autograd nn diffusion apps tests -name '*.h' -o -name '*.cpp' |
+check "format" sh -c "find tensor autograd nn diffusion apps tests -name '*.h' -o -name '*.cpp' -o -name '*.cu' |
   xargs clang-format --dry-run -Werror"
 check "release build" build ebb_tests
 if [ "$quick" = quick ]; then

@@ -102,7 +102,8 @@ TEST_CASE("layering: no room includes one that stands after it") {
   for (const char* floor : {"tensor", "autograd", "nn", "diffusion", "apps"})
     for (const auto& entry : fs::recursive_directory_iterator(root / floor)) {
       const std::string ending = entry.path().extension().string();
-      if (!entry.is_regular_file() || (ending != ".h" && ending != ".cpp" && ending != ".cu")) continue;
+      if (!entry.is_regular_file() || (ending != ".h" && ending != ".cpp" && ending != ".cu"))
+        continue;
       ++files;
       const fs::path own = fs::relative(entry.path(), root);
       const int own_place = place(own.parent_path());

@@ -24,8 +24,7 @@ TEST_CASE("cuda whole: the tutorial's training cell and a DDIM picture" * doctes
   notebook::noised_squares(path, times, generator);
   SimpleUNet model({}, generator);
   move_to(model, Device::cuda);
-  const notebook::TrainingCell cell =
-      notebook::training_cell(model, path, generator, Device::cuda);
+  const notebook::TrainingCell cell = notebook::training_cell(model, path, generator, Device::cuda);
   const auto home = [](const Tensor& x) { return nhwc_to_nchw(x.to(Device::cpu)); };
   check_close("x_t", home(cell.x_t), golden["train/x_t"], 1e-4);
   check_close("prediction", home(cell.prediction.value()), golden["train/noise_pred"], 1e-4);

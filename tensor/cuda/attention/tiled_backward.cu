@@ -17,7 +17,10 @@ struct Query {
     const std::int64_t i = in.head() * in.heads.queries + query;
     return {in.largest[i], 1 / in.totals[i], dots == nullptr ? 0 : dots[i]};
   }
-  __device__ float probability(float score) const { return __expf(score - largest) * share; }
+  // Of a query that is not there 0, whatever its score.
+  __device__ float probability(float score) const {
+    return share == 0 ? 0 : __expf(score - largest) * share;
+  }
 };
 
 template <int depth>
